@@ -1,0 +1,1 @@
+//! Kafka source, sink and admin over librdkafka.

@@ -1,0 +1,1 @@
+//! COCO run-length masks.
