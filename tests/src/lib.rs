@@ -1,1 +1,3 @@
 //! Shared fixtures of the system tests.
+
+pub mod kafka;

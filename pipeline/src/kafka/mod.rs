@@ -1,1 +1,42 @@
 //! Kafka source, sink and admin over librdkafka.
+//!
+//! - [`KafkaConfig`]: brokers and properties, our defaults, secrets redacted
+//! - [`ensure_topics`]: creates the topics, or says what is wrong with them
+//! - [`Source`]: a group member that yields [`Received`] records and commits them in order
+//! - [`Tail`]: reads the end of topics without a group, for viewers
+//! - [`Sink`]: sends records and tells when they are acknowledged
+//! - [`KafkaMetrics`], [`Link`]: what the three tell Prometheus and the health checks
+
+mod admin;
+mod committer;
+mod consumer;
+mod delivery;
+mod link;
+pub mod metrics;
+mod partitions;
+mod profile;
+mod properties;
+mod reader;
+mod rebalance;
+mod received;
+mod sink;
+mod source;
+mod tail;
+mod topic_spec;
+mod tracker;
+mod wake;
+mod wire;
+
+pub use admin::{AdminError, delete_topics, ensure_topics};
+pub use delivery::{Delivered, Delivery, SinkError};
+pub use link::Link;
+pub use metrics::KafkaMetrics;
+pub use profile::MAX_RECORD_BYTES;
+pub use properties::{BROKERS_VARIABLES, KafkaConfig, PROPERTIES_VARIABLE, PropertyError};
+pub use received::{Received, Token};
+pub use sink::{Sink, SinkStartError};
+pub use source::{Closed, Source, SourceConfig, SourceError, StartPosition};
+pub use tail::{Seen, Tail, TailError};
+pub use topic_spec::TopicSpec;
+
+pub use crate::topic::Place;

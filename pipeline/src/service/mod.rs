@@ -1,1 +1,35 @@
 //! What every service needs to be operated.
+//!
+//! Layout, in the order in which a service meets it:
+//!
+//! - [`config`]: the flags that all services share, with environment fall-back
+//! - [`units`]: durations and sizes as people write them
+//! - [`secret`]: values that no log shows, also from `…_FILE`
+//! - [`redact`]: takes secrets out of text, URLs and JSON
+//! - [`telemetry`]: logging, with the effective configuration as the first line
+//! - [`metrics`]: metric names by rule, and the reason codes of lost frames
+//! - [`health`]: parts with deadlines; live and ready are two questions
+//! - [`http`]: the accept loop of every port: connection cap, deadlines, graceful stop
+//! - [`admin`]: `/healthz`, `/readyz` and `/metrics`
+//! - [`shutdown`]: one token for the process, and tasks that are waited for
+//! - [`run`]: all of it in the right order, from flags to the exit code
+
+pub mod admin;
+pub mod config;
+pub mod health;
+pub mod http;
+pub mod metrics;
+pub mod redact;
+pub mod run;
+pub mod secret;
+pub mod shutdown;
+pub mod telemetry;
+pub mod units;
+mod write_stall;
+
+pub use config::CommonArgs;
+pub use health::{Health, Part};
+pub use metrics::{DropReason, Metrics};
+pub use run::{Context, run_service};
+pub use secret::Secret;
+pub use shutdown::{Shutdown, Tasks};

@@ -1,0 +1,99 @@
+//! The admin port: `/healthz`, `/readyz` and `/metrics`.
+//!
+//! It shows no secrets and changes nothing, but it is meant for operators: by default it listens on
+//! the loopback address only.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    health::{Health, Report},
+    http::{HttpLimits, serve_http},
+    metrics::Metrics,
+};
+
+/// Probes and scrapers are few and quick.
+const ADMIN_LIMITS: HttpLimits = HttpLimits {
+    max_connections: 64,
+    header_deadline: Duration::from_secs(5),
+    write_stall: Duration::from_secs(5),
+    grace: Duration::from_secs(1),
+};
+
+const NEVER_CACHED: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+
+/// What the admin pages show.
+#[derive(Clone, Debug)]
+pub struct AdminState {
+    /// For `/healthz` and `/readyz`.
+    pub health: Health,
+    /// For `/metrics`.
+    pub metrics: Metrics,
+}
+
+/// The three routes, to serve on a port of their own or to merge into another web port.
+pub fn admin_router(state: AdminState) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(state)
+}
+
+/// Serves the admin port until `stop`.
+pub async fn serve_admin(listener: TcpListener, state: AdminState, stop: CancellationToken) {
+    serve_http(listener, admin_router(state), ADMIN_LIMITS, stop).await;
+}
+
+/// 200 while every loop turns; 503 asks for a restart.
+async fn healthz(State(state): State<AdminState>) -> Response {
+    let report = state.health.report();
+    answer(report.live, &report)
+}
+
+/// 200 while work can be taken; 503 says which part cannot, since when and why.
+async fn readyz(State(state): State<AdminState>) -> Response {
+    let report = state.health.report();
+    answer(report.ready, &report)
+}
+
+async fn metrics(State(state): State<AdminState>) -> Response {
+    match state.metrics.to_text() {
+        Ok(text) => {
+            let content_type = (header::CONTENT_TYPE, prometheus::TEXT_FORMAT);
+            ([content_type, NEVER_CACHED], text).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot write the metrics");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn answer(is_well: bool, report: &Report) -> Response {
+    let status = if is_well {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body = serde_json::to_string(report).expect("a report has no maps and no fallible fields");
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json"), NEVER_CACHED],
+        body,
+    )
+        .into_response()
+}
+
+#[cfg(test)]
+#[path = "admin_tests.rs"]
+mod tests;

@@ -1,0 +1,174 @@
+//! The flags that every service shares, each with its environment fall-back.
+//!
+//! A flag wins over its variable. Our own variables start with `KADR_`; secrets can also be handed
+//! over in a file named by `…_FILE`.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Args;
+use jiff::fmt::serde::unsigned_duration::friendly::compact;
+use serde::Serialize;
+
+#[cfg(feature = "kafka")]
+use super::secret::SecretError;
+use super::{
+    secret::Secret,
+    telemetry::{LogFormat, parse_filter},
+    units::parse_duration,
+};
+#[cfg(feature = "kafka")]
+use crate::kafka::{KafkaConfig, PROPERTIES_VARIABLE, PropertyError};
+
+/// Flags of every service; a service flattens them into its own with `#[command(flatten)]`.
+#[derive(Args, Clone, Debug, Serialize)]
+#[command(next_help_heading = "Common options")]
+#[expect(
+    clippy::doc_markdown,
+    reason = "--help shows these comments as they stand"
+)]
+pub struct CommonArgs {
+    /// Kafka brokers, as host:port,host:port [env: KAFKA_BROKERS or KAFKA_BOOTSTRAP_SERVERS]
+    // Two variables are accepted, so the environment is read by `pipeline::kafka`, not by clap.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    #[serde(skip)]
+    brokers: Option<String>,
+
+    /// Any librdkafka property, as name=value; may be given several times [env: KADR_KAFKA,
+    /// comma-separated, or KADR_KAFKA_FILE, a file with one property a line]
+    // Properties may be passwords, so they are secrets until `pipeline::kafka` has sorted them.
+    #[arg(long, value_name = "NAME=VALUE")]
+    #[serde(skip)]
+    kafka: Vec<Secret>,
+
+    /// First part of every topic name
+    #[arg(
+        long,
+        env = "KADR_TOPIC_PREFIX",
+        default_value = "kadr",
+        value_name = "NAME"
+    )]
+    pub topic_prefix: String,
+
+    /// Where /healthz, /readyz and /metrics are served; in a container, 0.0.0.0:9100
+    #[arg(
+        long,
+        env = "KADR_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9100",
+        value_name = "IP:PORT",
+        value_parser = parse_listen_address
+    )]
+    pub admin_listen: SocketAddr,
+
+    /// What is logged, as level or target=level, separated by commas
+    #[arg(
+        long,
+        env = "RUST_LOG",
+        default_value = "info",
+        value_name = "FILTER",
+        value_parser = parse_filter
+    )]
+    pub log: String,
+
+    /// How log lines look
+    #[arg(
+        long,
+        env = "KADR_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub log_format: LogFormat,
+
+    /// How long work in hand may take after SIGTERM
+    // `docker stop` kills after 10 s, so the default stays below.
+    #[arg(
+        long,
+        env = "KADR_SHUTDOWN_GRACE",
+        default_value = "8s",
+        value_name = "DURATION",
+        value_parser = parse_duration
+    )]
+    #[serde(with = "compact::required")]
+    pub shutdown_grace: Duration,
+}
+
+/// Reads `127.0.0.1:9100` and `[::]:9100`.
+pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.trim().parse().map_err(|_not_an_address| {
+        format!("{text:?} is not IP:PORT, such as 127.0.0.1:9100, 0.0.0.0:9100 or [::]:9100")
+    })
+}
+
+/// A variable of the process environment; set to nothing counts as not set, as compose files and
+/// charts leave it so.
+pub fn process_env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Why the Kafka settings were not accepted.
+#[cfg(feature = "kafka")]
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaSettingsError {
+    /// `KADR_KAFKA_FILE` cannot be used.
+    #[error(transparent)]
+    File(#[from] SecretError),
+    /// A property or the broker list is wrong.
+    #[error(transparent)]
+    Property(#[from] PropertyError),
+}
+
+#[cfg(feature = "kafka")]
+impl CommonArgs {
+    /// The Kafka settings of the flags and of this process's environment.
+    pub fn kafka_config(&self) -> Result<KafkaConfig, KafkaSettingsError> {
+        self.kafka_config_with(&process_env)
+    }
+
+    /// The same with a given environment.
+    pub fn kafka_config_with(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<KafkaConfig, KafkaSettingsError> {
+        let from_env = Secret::resolve(
+            PROPERTIES_VARIABLE,
+            env(PROPERTIES_VARIABLE).map(Secret::new),
+            env("KADR_KAFKA_FILE").map(Into::into),
+        )?;
+        let from_file = env("KADR_KAFKA_FILE").is_some();
+        let properties = from_env.map(|text| {
+            if from_file {
+                property_lines(text.expose())
+            } else {
+                text.expose().to_owned()
+            }
+        });
+        let env_with_file = |name: &str| match name {
+            PROPERTIES_VARIABLE => properties.clone(),
+            _ => env(name),
+        };
+        let flags: Vec<String> = self
+            .kafka
+            .iter()
+            .map(|pair| pair.expose().to_owned())
+            .collect();
+        Ok(KafkaConfig::from_settings(
+            self.brokers.as_deref(),
+            &flags,
+            &env_with_file,
+        )?)
+    }
+}
+
+/// The lines of a properties file without comments; the final line break marks it as lines.
+#[cfg(feature = "kafka")]
+fn property_lines(text: &str) -> String {
+    let is_property = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    text.lines()
+        .map(str::trim)
+        .filter(is_property)
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,173 @@
+//! From parsed flags to the exit code: what every `main.rs` does after parsing.
+
+use std::{io, process::ExitCode, time::Duration};
+
+use serde::Serialize;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    admin::{AdminState, serve_admin},
+    config::CommonArgs,
+    health::Health,
+    http::{BindError, bind},
+    metrics::{Metrics, MetricsError},
+    shutdown::{AnyError, DrainError, Shutdown, Tasks, describe},
+    telemetry,
+};
+
+/// After the drain, blocking calls that still hang are left behind.
+const LEFT_BEHIND_AFTER: Duration = Duration::from_millis(500);
+
+/// Exit code for flags and settings that cannot work; clap uses the same.
+const EXIT_USAGE: u8 = 2;
+
+/// What a service is given to be operated by. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Where its parts report.
+    pub health: Health,
+    /// Where its metrics are registered.
+    pub metrics: Metrics,
+    /// When it has to end.
+    pub shutdown: Shutdown,
+}
+
+impl Context {
+    /// Fresh health and metrics, for `main` and for tests.
+    pub fn new(service: &str, shutdown: Shutdown) -> Result<Self, MetricsError> {
+        let health = Health::new(service);
+        Ok(Self {
+            health,
+            metrics: Metrics::new(service)?,
+            shutdown,
+        })
+    }
+
+    /// The same for another service of this process.
+    pub fn for_service(&self, service: &str) -> Result<Self, MetricsError> {
+        Ok(Self {
+            health: self.health.for_service(service),
+            metrics: self.metrics.for_service(service)?,
+            shutdown: self.shutdown.clone(),
+        })
+    }
+
+    /// What the admin routes need.
+    pub fn admin_state(&self) -> AdminState {
+        AdminState {
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("cannot start the runtime: check the limits on threads and open files")]
+    Start(#[from] io::Error),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Drain(#[from] DrainError),
+}
+
+/// Runs one service: logging, effective configuration, signals, admin port, then `serve` until it
+/// ends or is asked to. `own` is the service's own configuration, for the log.
+///
+/// Exit code 0 is a clean end, 1 a failure or a drain that took too long, 2 unusable settings.
+pub fn run_service<F, E>(
+    name: &'static str,
+    common: &CommonArgs,
+    own: &impl Serialize,
+    serve: impl FnOnce(Context) -> F,
+) -> ExitCode
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<AnyError>,
+{
+    if let Err(error) = telemetry::init(&common.log, common.log_format) {
+        eprintln!("{name}: {}", describe(&error));
+        return ExitCode::from(EXIT_USAGE);
+    }
+    log_settings(name, common, own);
+    match run(name, common, serve) {
+        Ok(()) => {
+            tracing::info!(service = name, "ended cleanly");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!(
+                service = name,
+                error = describe(&error),
+                "ended with an error"
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run<F, E>(
+    name: &'static str,
+    common: &CommonArgs,
+    serve: impl FnOnce(Context) -> F,
+) -> Result<(), RunError>
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<AnyError>,
+{
+    let context = Context::new(name, Shutdown::on_signals(common.shutdown_grace)?)?;
+    let runtime = Runtime::new()?;
+    let ended = runtime.block_on(async {
+        let listener = bind(common.admin_listen, "--admin-listen").await?;
+        tracing::info!(service = name, address = %listener.local_addr()?, "admin port is open");
+        // The admin port closes last, so that the drain can be watched.
+        let close_admin = CancellationToken::new();
+        let admin = tokio::spawn(serve_admin(
+            listener,
+            context.admin_state(),
+            close_admin.clone(),
+        ));
+        let mut tasks = Tasks::new(&context.shutdown);
+        tasks.spawn(name, serve(context.clone()));
+        tokio::spawn(drain_on(context));
+        let ended = tasks.drained().await;
+        close_admin.cancel();
+        if let Err(error) = admin.await {
+            tracing::error!(%error, "the admin port broke");
+        }
+        ended.map_err(RunError::from)
+    });
+    runtime.shutdown_timeout(LEFT_BEHIND_AFTER);
+    ended
+}
+
+/// Readiness goes first, so that no new work is sent here.
+async fn drain_on(context: Context) {
+    context.shutdown.begun().await;
+    context.health.drain();
+}
+
+#[derive(Serialize)]
+struct Settings<'a, T> {
+    #[serde(flatten)]
+    common: &'a CommonArgs,
+    #[cfg(feature = "kafka")]
+    kafka: String,
+    #[serde(flatten)]
+    own: &'a T,
+}
+
+fn log_settings(name: &str, common: &CommonArgs, own: &impl Serialize) {
+    let settings = Settings {
+        common,
+        #[cfg(feature = "kafka")]
+        kafka: common
+            .kafka_config()
+            .map_or_else(|error| describe(&error), |c| c.to_string()),
+        own,
+    };
+    telemetry::log_effective_config(name, &settings);
+}
