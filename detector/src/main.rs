@@ -1,0 +1,146 @@
+//! The `detector` command: looks into the model repository and tries a model on a picture.
+
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use detector::image::{DEFAULT_MAX_PIXELS, JpegDecoder, RgbImage};
+use detector::model::Model as _;
+use detector::model::repository::{ModelReference, Precision, Repository};
+use detector::onnx::{LoadOptions, OnnxModel, Provider, Runtime, SessionOptions};
+use report::Report;
+
+/// Finds things in pictures with models in ONNX form.
+#[derive(Debug, Parser)]
+#[command(name = "detector", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Looks into the model repository, or runs one model on one picture.
+    #[command(subcommand)]
+    Model(ModelCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelCommand {
+    /// Lists the models and their versions.
+    List {
+        #[command(flatten)]
+        repository: RepositoryArgs,
+    },
+    /// Runs a model on a JPEG and prints what it sees.
+    Run(RunArgs),
+}
+
+#[derive(Debug, Args)]
+struct RepositoryArgs {
+    /// The folder of models.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KADR_MODELS",
+        default_value = "models"
+    )]
+    models: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    repository: RepositoryArgs,
+
+    /// The model: name for the latest version, or name@version.
+    #[arg(value_name = "MODEL")]
+    model: ModelReference,
+
+    /// The picture, a JPEG.
+    #[arg(value_name = "IMAGE")]
+    image: PathBuf,
+
+    /// Prints JSON, with masks, instead of a table.
+    #[arg(long)]
+    json: bool,
+
+    /// The form of the weights: fp32 or int8.
+    #[arg(long, env = "KADR_PRECISION", default_value_t = Precision::Fp32)]
+    precision: Precision,
+
+    /// The device: cpu, cuda or cuda:N. CUDA that cannot be had is an error.
+    #[arg(long, env = "KADR_PROVIDER", default_value_t = Provider::Cpu)]
+    provider: Provider,
+
+    /// Threads the model may use; 0 means one a core.
+    #[arg(long, env = "KADR_MODEL_THREADS", default_value_t = 0)]
+    threads: usize,
+
+    /// The ONNX Runtime library; found by itself after script/setup.
+    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    onnxruntime: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    match &cli.command {
+        Command::Model(ModelCommand::List { repository }) => list(repository),
+        Command::Model(ModelCommand::Run(args)) => run_model(args),
+    }
+}
+
+fn list(args: &RepositoryArgs) -> anyhow::Result<()> {
+    for listing in Repository::new(&args.models).list()? {
+        let versions: Vec<String> = listing.versions.iter().map(u32::to_string).collect();
+        println!("{:24} {}", listing.name, versions.join(" "));
+    }
+    Ok(())
+}
+
+fn run_model(args: &RunArgs) -> anyhow::Result<()> {
+    let image = read_jpeg(&args.image)?;
+    let resolved = Repository::new(&args.repository.models).resolve(&args.model)?;
+    let runtime = Runtime::load(args.onnxruntime.as_deref())?;
+    let session = SessionOptions {
+        provider: args.provider,
+        threads: args.threads,
+        ..Default::default()
+    };
+    let options = LoadOptions {
+        precision: args.precision,
+        session,
+    };
+    let mut model = OnnxModel::load(&runtime, &resolved, &options)?;
+    let prediction = model
+        .predict(&[&image])?
+        .pop()
+        .context("the model gave no answer for the picture")?;
+    let report = Report::new(&model, &image, &prediction);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+fn read_jpeg(path: &Path) -> anyhow::Result<RgbImage> {
+    let jpeg = std::fs::read(path)
+        .with_context(|| format!("cannot read the picture {}", path.display()))?;
+    JpegDecoder::new(DEFAULT_MAX_PIXELS)?
+        .decode(&jpeg)
+        .with_context(|| format!("cannot decode {}", path.display()))
+}

@@ -1,0 +1,84 @@
+//! `model.toml` exactly as written: every field may still be wrong. Spans remember the line.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawManifest {
+    pub(super) name: Spanned<String>,
+    pub(super) task: Spanned<super::Task>,
+    pub(super) input: RawInput,
+    pub(super) output: RawOutput,
+    #[serde(default)]
+    pub(super) thresholds: RawThresholds,
+    #[serde(default)]
+    pub(super) batching: RawBatching,
+    pub(super) files: RawFiles,
+    pub(super) labels: Spanned<Vec<RawLabel>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawInput {
+    pub(super) name: Spanned<String>,
+    pub(super) layout: Spanned<super::Layout>,
+    pub(super) channels: super::Channels,
+    pub(super) range: super::Range,
+    pub(super) mean: Option<Spanned<Vec<f32>>>,
+    pub(super) std: Option<Spanned<Vec<f32>>>,
+    pub(super) resize: Spanned<RawResize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawResize {
+    pub(super) mode: RawResizeMode,
+    pub(super) shortest: Option<u32>,
+    pub(super) longest: Option<u32>,
+    pub(super) width: Option<u32>,
+    pub(super) height: Option<u32>,
+    pub(super) pad: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawResizeMode {
+    ShortestEdge,
+    Fixed,
+    Letterbox,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOutput {
+    pub(super) convention: Spanned<super::Convention>,
+    pub(super) name: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawThresholds {
+    pub(super) score: Option<Spanned<f32>>,
+    pub(super) mask: Option<Spanned<f32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBatching {
+    pub(super) max_batch_size: Option<Spanned<usize>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFiles {
+    pub(super) fp32: Spanned<String>,
+    pub(super) int8: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLabel {
+    pub(super) name: Spanned<String>,
+    pub(super) color: Option<Spanned<String>>,
+}

@@ -1,0 +1,61 @@
+//! Models: what they are fed, what they answer, and where they come from. No engine in here.
+//!
+//! In the order a frame meets it:
+//!
+//! - [`repository`]: finds a model's folder and version
+//! - [`manifest`]: `model.toml`, what the model wants and how it answers
+//! - [`preprocess`]: from a decoded frame to the network's input
+//! - [`geometry`]: where the frame lies in that input, and the way back
+//! - [`decode`]: from the network's numbers to instances and classes
+//! - [`paste`]: from small masks in boxes to masks in the frame
+//!
+//! What runs the network in between implements [`Model`]; see [`onnx`](crate::onnx).
+
+pub mod decode;
+pub mod geometry;
+pub mod manifest;
+pub mod paste;
+pub mod preprocess;
+pub mod repository;
+
+use pipeline::detections::{Classification, Instance};
+
+use crate::image::RgbImage;
+use manifest::Manifest;
+
+/// A loaded model. It is used by one thread at a time and may be moved to another.
+pub trait Model: Send {
+    /// What the model is, by its manifest.
+    fn manifest(&self) -> &Manifest;
+
+    /// The version of it that is loaded.
+    fn version(&self) -> u32;
+
+    /// Looks at the images, in batches as large as the model takes, and answers one prediction an
+    /// image, in order. An error concerns all of them: whoever wants to know which image causes it
+    /// asks again, one by one.
+    fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError>;
+}
+
+/// What a model says about one image.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prediction {
+    /// The things in it, in frame pixels, the most certain first.
+    Instances(Vec<Instance>),
+    /// What the whole picture shows, best first.
+    Classes(Vec<Classification>),
+}
+
+/// Why there is no prediction.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The images cannot be made network input: they are at fault, not the model.
+    #[error(transparent)]
+    Input(#[from] preprocess::PreprocessError),
+    /// The network's answer does not follow its manifest: no image will do better.
+    #[error(transparent)]
+    Output(#[from] decode::OutputError),
+    /// What runs the network failed.
+    #[error(transparent)]
+    Engine(Box<dyn std::error::Error + Send + Sync>),
+}

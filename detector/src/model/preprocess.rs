@@ -1,0 +1,313 @@
+//! From a decoded frame to the numbers that a network is fed: resize, channel order, range.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::geometry::{Placement, Size};
+use super::manifest::{Channels, InputSpec, Range, Resize};
+use crate::image::RgbImage;
+
+/// Weights of red, green and blue in a luma value (ITU-R BT.601).
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// Makes network input of frames, one after another, by the rules of one manifest.
+#[derive(Debug)]
+pub struct Preprocessor {
+    resize: Resize,
+    channels: Channels,
+    /// Tensor value = pixel byte × gain + bias, per channel of the tensor.
+    gain_and_bias: [(f32, f32); 3],
+    resizer: Resizer,
+    resized: Vec<u8>,
+}
+
+/// Why a frame cannot be made network input.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot resize a {frame_width}x{frame_height} frame: {reason}")]
+pub struct PreprocessError {
+    frame_width: u32,
+    frame_height: u32,
+    reason: String,
+}
+
+impl Preprocessor {
+    /// A preprocessor for networks that want `spec`.
+    pub fn new(spec: &InputSpec) -> Self {
+        let per_byte = match spec.range {
+            Range::Bytes => 1.0,
+            Range::Unit => 1.0 / 255.0,
+        };
+        let gain_and_bias = std::array::from_fn(|channel| {
+            let (mean, std) = (spec.mean[channel], spec.std[channel]);
+            (per_byte / std, -mean / std)
+        });
+        Self {
+            resize: spec.resize,
+            channels: spec.channels,
+            gain_and_bias,
+            resizer: Resizer::new(),
+            resized: Vec::new(),
+        }
+    }
+
+    /// Appends the frame to `tensor` as planes (CHW) and says where the frame lies in them.
+    pub fn append(
+        &mut self,
+        frame: &RgbImage,
+        tensor: &mut Vec<f32>,
+    ) -> Result<Placement, PreprocessError> {
+        let placement = self.place(Size {
+            width: frame.width(),
+            height: frame.height(),
+        });
+        let content = placement.content;
+        if (content.width, content.height) == (frame.width(), frame.height()) {
+            self.append_planes(frame.pixels(), placement, tensor);
+            return Ok(placement);
+        }
+        let mut resized = std::mem::take(&mut self.resized);
+        let outcome = self.resize_into(frame, content, &mut resized);
+        if outcome.is_ok() {
+            self.append_planes(&resized, placement, tensor);
+        }
+        self.resized = resized;
+        outcome.map(|()| placement)
+    }
+
+    /// Where a frame of this size will lie in the network's input.
+    pub fn place(&self, frame: Size) -> Placement {
+        match self.resize {
+            Resize::ShortestEdge { shortest, longest } => {
+                Placement::shortest_edge(frame, shortest, longest)
+            }
+            Resize::Fixed { width, height } => Placement::stretched(Size { width, height }),
+            Resize::Letterbox { width, height, .. } => {
+                Placement::letterboxed(frame, Size { width, height })
+            }
+        }
+    }
+
+    /// Bilinear with a support that grows when shrinking, as PIL does it and the models are
+    /// trained with; plain interpolation would alias thin parts away.
+    fn resize_into(
+        &mut self,
+        frame: &RgbImage,
+        content: Size,
+        resized: &mut Vec<u8>,
+    ) -> Result<(), PreprocessError> {
+        let failed = |reason: String| PreprocessError {
+            frame_width: frame.width(),
+            frame_height: frame.height(),
+            reason,
+        };
+        resized.resize(content.width as usize * content.height as usize * 3, 0);
+        let source = ImageRef::new(
+            frame.width(),
+            frame.height(),
+            frame.pixels(),
+            PixelType::U8x3,
+        )
+        .map_err(|error| failed(error.to_string()))?;
+        let mut target =
+            Image::from_slice_u8(content.width, content.height, resized, PixelType::U8x3)
+                .map_err(|error| failed(error.to_string()))?;
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+        self.resizer
+            .resize(&source, &mut target, &options)
+            .map_err(|error| failed(error.to_string()))
+    }
+
+    /// Appends one plane a channel, padded around the content where the placement says so.
+    fn append_planes(&self, content_rgb: &[u8], placement: Placement, tensor: &mut Vec<f32>) {
+        let pad = match self.resize {
+            Resize::Letterbox { pad, .. } => f32::from(pad),
+            Resize::ShortestEdge { .. } | Resize::Fixed { .. } => 0.0,
+        };
+        for channel in 0..self.channels.count() {
+            let (gain, bias) = self.gain_and_bias[channel];
+            let plane = Plane {
+                placement,
+                gain,
+                bias,
+                pad,
+            };
+            match self.channels {
+                Channels::Rgb => plane.append(content_rgb, tensor, |rgb| f32::from(rgb[channel])),
+                Channels::Bgr => {
+                    plane.append(content_rgb, tensor, |rgb| f32::from(rgb[2 - channel]));
+                }
+                Channels::Gray => plane.append(content_rgb, tensor, luma),
+            }
+        }
+    }
+}
+
+/// One channel of the tensor.
+#[derive(Clone, Copy)]
+struct Plane {
+    placement: Placement,
+    gain: f32,
+    bias: f32,
+    /// Value of the padding before gain and bias.
+    pad: f32,
+}
+
+impl Plane {
+    /// Appends the plane; `value_of` picks its value from an RGB pixel. Generic, so that the
+    /// inner loop is compiled for each channel order.
+    fn append(&self, content_rgb: &[u8], tensor: &mut Vec<f32>, value_of: impl Fn(&[u8]) -> f32) {
+        let Placement {
+            input,
+            content,
+            left,
+            top,
+        } = self.placement;
+        let (input_width, content_width) = (input.width as usize, content.width as usize);
+        let start = tensor.len() + top as usize * input_width + left as usize;
+        let plane_length = input_width * input.height as usize;
+        tensor.resize(
+            tensor.len() + plane_length,
+            self.pad * self.gain + self.bias,
+        );
+        for (row, rgb_row) in content_rgb.chunks_exact(content_width * 3).enumerate() {
+            let values = &mut tensor[start + row * input_width..][..content_width];
+            for (value, rgb) in values.iter_mut().zip(rgb_row.chunks_exact(3)) {
+                *value = value_of(rgb) * self.gain + self.bias;
+            }
+        }
+    }
+}
+
+fn luma(rgb: &[u8]) -> f32 {
+    rgb.iter()
+        .zip(LUMA)
+        .map(|(&byte, weight)| f32::from(byte) * weight)
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::manifest::Layout;
+
+    fn spec(channels: Channels, range: Range, resize: Resize) -> InputSpec {
+        InputSpec {
+            name: "image".to_owned(),
+            layout: Layout::Chw,
+            channels,
+            range,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+            resize,
+        }
+    }
+
+    /// Two pixels beside each other: (10, 20, 30) and (40, 50, 60).
+    fn two_pixels() -> RgbImage {
+        RgbImage::new(2, 1, vec![10, 20, 30, 40, 50, 60]).unwrap()
+    }
+
+    fn tensor_of(spec: &InputSpec, frame: &RgbImage) -> (Vec<f32>, Placement) {
+        let mut tensor = Vec::new();
+        let placement = Preprocessor::new(spec).append(frame, &mut tensor).unwrap();
+        (tensor, placement)
+    }
+
+    #[test]
+    fn channels_come_as_planes_in_the_wanted_order() {
+        let fixed = Resize::Fixed {
+            width: 2,
+            height: 1,
+        };
+        let (rgb, _) = tensor_of(&spec(Channels::Rgb, Range::Bytes, fixed), &two_pixels());
+        assert_eq!(rgb, [10.0, 40.0, 20.0, 50.0, 30.0, 60.0]);
+        let (bgr, _) = tensor_of(&spec(Channels::Bgr, Range::Bytes, fixed), &two_pixels());
+        assert_eq!(bgr, [30.0, 60.0, 20.0, 50.0, 10.0, 40.0]);
+        let (gray, _) = tensor_of(&spec(Channels::Gray, Range::Bytes, fixed), &two_pixels());
+        // 0.299 × 10 + 0.587 × 20 + 0.114 × 30 and the same with 30 more in every channel.
+        assert_eq!(gray.len(), 2);
+        assert!(
+            (gray[0] - 18.15).abs() < 1e-4 && (gray[1] - 48.15).abs() < 1e-4,
+            "{gray:?}"
+        );
+    }
+
+    #[test]
+    fn mean_and_std_apply_after_the_range() {
+        let fixed = Resize::Fixed {
+            width: 2,
+            height: 1,
+        };
+        let mut spec = spec(Channels::Rgb, Range::Unit, fixed);
+        spec.mean = [0.5, 0.0, 0.0];
+        spec.std = [0.25, 1.0, 0.5];
+        let (tensor, _) = tensor_of(&spec, &two_pixels());
+        let expected = [
+            (10.0 / 255.0 - 0.5) / 0.25,
+            (40.0 / 255.0 - 0.5) / 0.25,
+            20.0 / 255.0,
+            50.0 / 255.0,
+            30.0 / 255.0 / 0.5,
+            60.0 / 255.0 / 0.5,
+        ];
+        for (value, wanted) in tensor.iter().zip(expected) {
+            assert!((value - wanted).abs() < 1e-6, "{tensor:?}");
+        }
+    }
+
+    #[test]
+    fn a_letterbox_is_filled_around_the_frame() {
+        let letterbox = Resize::Letterbox {
+            width: 2,
+            height: 3,
+            pad: 7,
+        };
+        let (tensor, placement) =
+            tensor_of(&spec(Channels::Rgb, Range::Bytes, letterbox), &two_pixels());
+        assert_eq!((placement.left, placement.top), (0, 1));
+        assert_eq!(tensor[..6], [7.0, 7.0, 10.0, 40.0, 7.0, 7.0]);
+        assert_eq!(tensor[12..], [7.0, 7.0, 30.0, 60.0, 7.0, 7.0]);
+    }
+
+    #[test]
+    fn shrinking_averages_instead_of_skipping() {
+        // Columns 0, 0, 200, 200 to two: the triangle over the first reaches columns 0 to 2 with
+        // weights 3, 3, 1 of 7, so 200 / 7 = 28.6 on the left and 171.4 on the right.
+        let pixels = [0u8, 0, 200, 200]
+            .iter()
+            .flat_map(|&value| [value; 3])
+            .collect();
+        let frame = RgbImage::new(4, 1, pixels).unwrap();
+        let fixed = Resize::Fixed {
+            width: 2,
+            height: 1,
+        };
+        let (tensor, _) = tensor_of(&spec(Channels::Rgb, Range::Bytes, fixed), &frame);
+        assert_eq!(tensor[..2], [29.0, 171.0]);
+    }
+
+    #[test]
+    fn frames_of_every_shape_fill_their_planes() {
+        let shortest = Resize::ShortestEdge {
+            shortest: 320,
+            longest: 640,
+        };
+        let mut preprocessor = Preprocessor::new(&spec(Channels::Bgr, Range::Bytes, shortest));
+        for (width, height) in [(1, 1), (3000, 40), (160, 120), (1920, 1080), (2, 4000)] {
+            let pixels = vec![77; width as usize * height as usize * 3];
+            let frame = RgbImage::new(width, height, pixels).unwrap();
+            let mut tensor = Vec::new();
+            let placement = preprocessor.append(&frame, &mut tensor).unwrap();
+            let input = placement.input;
+            assert_eq!(
+                tensor.len(),
+                3 * input.width as usize * input.height as usize
+            );
+            assert!(
+                tensor
+                    .iter()
+                    .all(|&value| (value - 77.0).abs() < f32::EPSILON)
+            );
+        }
+    }
+}
