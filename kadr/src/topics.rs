@@ -1,0 +1,23 @@
+//! The topics of one machine: small enough that a laptop's disk cannot fill.
+
+use std::time::Duration;
+
+use pipeline::{kafka::TopicSpec, topic::Topics};
+
+const PARTITIONS: i32 = 4;
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Live pictures are worthless after a while; everything else may be waited for.
+pub(crate) fn specs(topics: &Topics) -> Vec<TopicSpec> {
+    let spec = |name: &str, retention, megabytes_per_partition: u64| TopicSpec {
+        retention_bytes_per_partition: Some(megabytes_per_partition << 20),
+        ..TopicSpec::new(name, PARTITIONS, retention)
+    };
+    vec![
+        spec(&topics.frames(), 24 * HOUR, 1024),
+        spec(&topics.live(), HOUR / 4, 128),
+        spec(&topics.annotated(), 24 * HOUR, 1024),
+        spec(&topics.results(), 24 * HOUR, 256),
+        spec(&topics.dead(), 7 * 24 * HOUR, 256),
+    ]
+}

@@ -1,0 +1,128 @@
+//! Wires topics, cameras and the web port together.
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use camera::{CameraConfig, Outlet, camera_router};
+use clap::Args;
+use pipeline::{
+    frame::SourceId,
+    kafka::{KafkaMetrics, Link, Sink, ensure_topics},
+    service::{
+        CommonArgs, Context, Part, Tasks,
+        admin::admin_router,
+        config::parse_listen_address,
+        http::{HttpLimits, bind, serve_http},
+        run_service,
+    },
+    topic::Topics,
+};
+use serde::Serialize;
+use tokio::{sync::watch, time::timeout};
+
+use crate::topics;
+
+/// How long the brokers may take to answer at start.
+const BROKER_PATIENCE: Duration = Duration::from_secs(15);
+
+const LINK_INTERVAL: Duration = Duration::from_secs(1);
+const LINK_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Browsers hold a connection for each moving picture.
+const WEB_LIMITS: HttpLimits = HttpLimits {
+    max_connections: 512,
+    header_deadline: Duration::from_secs(10),
+    write_stall: Duration::from_secs(10),
+    grace: Duration::from_secs(2),
+};
+
+#[derive(Args, Clone, Debug, Serialize)]
+pub(crate) struct UpArgs {
+    /// Where pages and API are served
+    #[arg(long, env = "KADR_LISTEN", default_value = "127.0.0.1:8080", value_name = "IP:PORT", value_parser = parse_listen_address)]
+    listen: SocketAddr,
+
+    /// How many simulated belts to film
+    #[arg(long, env = "KADR_CAMERAS", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=16))]
+    cameras: u8,
+
+    #[command(flatten)]
+    #[serde(skip)]
+    common: CommonArgs,
+}
+
+pub(crate) fn run(args: UpArgs) -> ExitCode {
+    run_service("kadr", &args.common.clone(), &args.clone(), |context| {
+        serve(args, context)
+    })
+}
+
+async fn serve(args: UpArgs, context: Context) -> anyhow::Result<()> {
+    let listener = bind(args.listen, "--listen").await?;
+    let address = listener.local_addr()?;
+    let kafka = args.common.kafka_config()?;
+    let topics = Topics::new(&args.common.topic_prefix)?;
+    ensure_topics(&kafka, &topics::specs(&topics), BROKER_PATIENCE).await?;
+
+    let kafka_metrics = KafkaMetrics::register(context.metrics.registry())?;
+    let sink = Sink::start(&kafka, &kafka_metrics)?;
+    let part = context.health.register("kafka", LINK_DEADLINE);
+    let mut link = sink.link();
+    let link_stop = context.shutdown.token();
+    let outlet = Outlet {
+        kafka,
+        topics,
+        sink,
+    };
+    let mut tasks = Tasks::new(&context.shutdown);
+    tasks.spawn("kafka link", async move {
+        link_stop
+            .run_until_cancelled(report_link(&mut link, &part))
+            .await;
+        part.retire();
+        anyhow::Ok(())
+    });
+    let playback = camera::start(belts(args.cameras)?, &outlet, &context, &mut tasks).await?;
+
+    let stop = context.shutdown.token();
+    let routes = camera_router(playback, stop.clone()).merge(admin_router(context.admin_state()));
+    tasks.spawn("web", async move {
+        serve_http(listener, routes, WEB_LIMITS, stop).await;
+        anyhow::Ok(())
+    });
+    println!("Kadr is running: http://{address}/");
+
+    let drained = tasks.drained().await;
+    outlet
+        .sink
+        .close(context.shutdown.grace())
+        .await
+        .context("frames were still on their way to Kafka")?;
+    Ok(drained?)
+}
+
+/// Tells the health page whether the brokers answer, for ever.
+async fn report_link(link: &mut watch::Receiver<Link>, part: &Part) {
+    loop {
+        match &*link.borrow_and_update() {
+            Link::Connecting => part.starting("connecting to the brokers"),
+            Link::Up => part.ready(),
+            Link::Down(reason) => part.not_ready(reason),
+        }
+        // Reported again even without news, so that only a stuck loop misses the deadline.
+        if let Ok(Err(_sink_gone)) = timeout(LINK_INTERVAL, link.changed()).await {
+            return;
+        }
+    }
+}
+
+fn belts(count: u8) -> anyhow::Result<Vec<CameraConfig>> {
+    (1..=count)
+        .map(|number| {
+            Ok(CameraConfig {
+                id: SourceId::new(format!("belt-{number}"))?,
+                address: format!("belt://?seed={number}&fps=15&size=640x480").parse()?,
+            })
+        })
+        .collect()
+}
