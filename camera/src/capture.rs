@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use belt::Belt;
+use belt::{Belt, BeltConfig};
 use bytes::Bytes;
 use jiff::Timestamp;
 use pipeline::service::{Context, DropReason, Part};
@@ -43,7 +43,7 @@ pub(crate) async fn run(
     let mut ticks = interval(Duration::from_secs_f32(1.0 / config.fps));
     // A camera that was held up goes on at its rate; it does not catch up in a burst.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut belt = Belt::new(config)?;
+    let mut studio = Studio::new(config)?;
     let stop = context.shutdown.token();
     for sequence in 0.. {
         tokio::select! {
@@ -53,11 +53,11 @@ pub(crate) async fn run(
         let captured_at = Timestamp::now();
         // Drawing and encoding take milliseconds of a core: not on the async threads.
         let (returned, jpeg) = tokio::task::spawn_blocking(move || {
-            let jpeg = draw(&mut belt, sequence);
-            (belt, jpeg)
+            let jpeg = studio.draw(sequence);
+            (studio, jpeg)
         })
         .await?;
-        belt = returned;
+        studio = returned;
         part.ready();
         if slot
             .put(Shot {
@@ -74,15 +74,32 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn draw(belt: &mut Belt, frame_index: u64) -> Result<Bytes, turbojpeg::Error> {
-    let picture = belt.scene(frame_index).image;
-    let image = turbojpeg::Image {
-        pixels: picture.as_raw().as_slice(),
-        width: picture.width() as usize,
-        pitch: picture.width() as usize * 3,
-        height: picture.height() as usize,
-        format: turbojpeg::PixelFormat::RGB,
-    };
-    let jpeg = turbojpeg::compress(image, JPEG_QUALITY, turbojpeg::Subsamp::Sub2x2)?;
-    Ok(Bytes::copy_from_slice(&jpeg))
+/// A belt and the encoder of its pictures; both are kept from frame to frame.
+struct Studio {
+    belt: Belt,
+    compressor: turbojpeg::Compressor,
+}
+
+impl Studio {
+    fn new(config: BeltConfig) -> Result<Self, CaptureError> {
+        let mut compressor = turbojpeg::Compressor::new()?;
+        compressor.set_quality(JPEG_QUALITY)?;
+        compressor.set_subsamp(turbojpeg::Subsamp::Sub2x2)?;
+        Ok(Self {
+            belt: Belt::new(config)?,
+            compressor,
+        })
+    }
+
+    fn draw(&mut self, frame_index: u64) -> Result<Bytes, turbojpeg::Error> {
+        let picture = self.belt.scene(frame_index).image;
+        let image = turbojpeg::Image {
+            pixels: picture.as_raw().as_slice(),
+            width: picture.width() as usize,
+            pitch: picture.width() as usize * 3,
+            height: picture.height() as usize,
+            format: turbojpeg::PixelFormat::RGB,
+        };
+        Ok(self.compressor.compress_to_vec(image)?.into())
+    }
 }
