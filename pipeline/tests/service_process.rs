@@ -15,7 +15,7 @@ use std::{
 };
 
 use clap::Parser;
-use pipeline::service::{CommonArgs, Context, run_service, shutdown::AnyError};
+use pipeline::service::{Context, OperatingArgs, run_service, shutdown::AnyError};
 use serde_json::Value;
 
 const CHILD: &str = "KADR_TEST_CHILD";
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Parser)]
 struct Cli {
     #[command(flatten)]
-    common: CommonArgs,
+    operating: OperatingArgs,
 }
 
 /// In the child process: becomes the service and never returns. In the test process: nothing.
@@ -38,8 +38,8 @@ where
     let words = ["probe", "--log-format=json"]
         .into_iter()
         .chain(flags.split_whitespace());
-    let common = Cli::parse_from(words).common;
-    let code = run_service("probe", &common, &(), serve);
+    let operating = Cli::parse_from(words).operating;
+    let code = run_service("probe", &operating, &(), serve);
     let known = [
         (ExitCode::SUCCESS, 0),
         (ExitCode::FAILURE, 1),

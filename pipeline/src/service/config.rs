@@ -1,4 +1,4 @@
-//! The flags that every service shares, each with its environment fall-back.
+//! The flags that services share, each with its environment fall-back.
 //!
 //! A flag wins over its variable. Our own variables start with `KADR_`; secrets can also be handed
 //! over in a file named by `…_FILE`.
@@ -8,9 +8,11 @@ use std::{net::SocketAddr, time::Duration};
 use clap::Args;
 use jiff::fmt::serde::unsigned_duration::friendly::compact;
 use serde::Serialize;
+#[cfg(feature = "kafka")]
+use serde::{Serializer, ser::SerializeStruct};
 
 #[cfg(feature = "kafka")]
-use super::secret::SecretError;
+use super::{secret::SecretError, shutdown::describe};
 use super::{
     secret::Secret,
     telemetry::{LogFormat, parse_filter},
@@ -19,25 +21,24 @@ use super::{
 #[cfg(feature = "kafka")]
 use crate::kafka::{KafkaConfig, PROPERTIES_VARIABLE, PropertyError};
 
-/// Flags of every service; a service flattens them into its own with `#[command(flatten)]`.
-#[derive(Args, Clone, Debug, Serialize)]
-#[command(next_help_heading = "Common options")]
+/// How Kafka is reached; whatever talks to it flattens these with `#[command(flatten)]`.
+#[cfg(feature = "kafka")]
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Kafka")]
 #[expect(
     clippy::doc_markdown,
     reason = "--help shows these comments as they stand"
 )]
-pub struct CommonArgs {
+pub struct KafkaArgs {
     /// Kafka brokers, as host:port,host:port [env: KAFKA_BROKERS or KAFKA_BOOTSTRAP_SERVERS]
     // Two variables are accepted, so the environment is read by `pipeline::kafka`, not by clap.
     #[arg(long, value_name = "HOST:PORT,…")]
-    #[serde(skip)]
     brokers: Option<String>,
 
     /// Any librdkafka property, as name=value; may be given several times [env: KADR_KAFKA,
     /// comma-separated, or KADR_KAFKA_FILE, a file with one property a line]
     // Properties may be passwords, so they are secrets until `pipeline::kafka` has sorted them.
     #[arg(long, value_name = "NAME=VALUE")]
-    #[serde(skip)]
     kafka: Vec<Secret>,
 
     /// First part of every topic name
@@ -48,7 +49,12 @@ pub struct CommonArgs {
         value_name = "NAME"
     )]
     pub topic_prefix: String,
+}
 
+/// How a service is operated; every service flattens these with `#[command(flatten)]`.
+#[derive(Args, Clone, Debug, Serialize)]
+#[command(next_help_heading = "Operation")]
+pub struct OperatingArgs {
     /// Where /healthz, /readyz and /metrics are served; in a container, 0.0.0.0:9100
     #[arg(
         long,
@@ -117,14 +123,23 @@ pub enum KafkaSettingsError {
 }
 
 #[cfg(feature = "kafka")]
-impl CommonArgs {
+impl KafkaArgs {
     /// The Kafka settings of the flags and of this process's environment.
-    pub fn kafka_config(&self) -> Result<KafkaConfig, KafkaSettingsError> {
-        self.kafka_config_with(&process_env)
+    pub fn config(&self) -> Result<KafkaConfig, KafkaSettingsError> {
+        self.config_with(&process_env)
     }
 
-    /// The same with a given environment.
-    pub fn kafka_config_with(
+    /// The same, for brokers found in another way: the environment may name none, or others.
+    pub fn config_for(&self, brokers: &str) -> Result<KafkaConfig, KafkaSettingsError> {
+        let with_brokers = Self {
+            brokers: Some(brokers.to_owned()),
+            ..self.clone()
+        };
+        with_brokers.config()
+    }
+
+    /// The same as [`config`](Self::config) with a given environment.
+    pub fn config_with(
         &self,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<KafkaConfig, KafkaSettingsError> {
@@ -167,6 +182,20 @@ fn property_lines(text: &str) -> String {
         .filter(is_property)
         .flat_map(|line| [line, "\n"])
         .collect()
+}
+
+/// For the effective configuration: what is in force, whichever flag or variable it came from.
+#[cfg(feature = "kafka")]
+impl Serialize for KafkaArgs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let in_force = self
+            .config()
+            .map_or_else(|error| describe(&error), |config| config.to_string());
+        let mut fields = serializer.serialize_struct("KafkaArgs", 2)?;
+        fields.serialize_field("kafka", &in_force)?;
+        fields.serialize_field("topic_prefix", &self.topic_prefix)?;
+        fields.end()
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Layout, in the order in which a service meets it:
 //!
-//! - [`config`]: the flags that all services share, with environment fall-back
+//! - [`config`]: the flags that services share, with environment fall-back
 //! - [`units`]: durations and sizes as people write them
 //! - [`secret`]: values that no log shows, also from `…_FILE`
 //! - [`redact`]: takes secrets out of text, URLs and JSON
@@ -27,7 +27,9 @@ pub mod telemetry;
 pub mod units;
 mod write_stall;
 
-pub use config::CommonArgs;
+#[cfg(feature = "kafka")]
+pub use config::KafkaArgs;
+pub use config::OperatingArgs;
 pub use health::{Health, Part};
 pub use metrics::{DropReason, Metrics};
 pub use run::{Context, run_service};

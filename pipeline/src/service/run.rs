@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     admin::{AdminState, serve_admin},
-    config::CommonArgs,
+    config::OperatingArgs,
     health::Health,
     http::{BindError, bind},
     metrics::{Metrics, MetricsError},
@@ -80,7 +80,7 @@ enum RunError {
 /// Exit code 0 is a clean end, 1 a failure or a drain that took too long, 2 unusable settings.
 pub fn run_service<F, E>(
     name: &'static str,
-    common: &CommonArgs,
+    operating: &OperatingArgs,
     own: &impl Serialize,
     serve: impl FnOnce(Context) -> F,
 ) -> ExitCode
@@ -88,12 +88,12 @@ where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Into<AnyError>,
 {
-    if let Err(error) = telemetry::init(&common.log, common.log_format) {
+    if let Err(error) = telemetry::init(&operating.log, operating.log_format) {
         eprintln!("{name}: {}", describe(&error));
         return ExitCode::from(EXIT_USAGE);
     }
-    log_settings(name, common, own);
-    match run(name, common, serve) {
+    log_settings(name, operating, own);
+    match run(name, operating, serve) {
         Ok(()) => {
             tracing::info!(service = name, "ended cleanly");
             ExitCode::SUCCESS
@@ -111,17 +111,17 @@ where
 
 fn run<F, E>(
     name: &'static str,
-    common: &CommonArgs,
+    operating: &OperatingArgs,
     serve: impl FnOnce(Context) -> F,
 ) -> Result<(), RunError>
 where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Into<AnyError>,
 {
-    let context = Context::new(name, Shutdown::on_signals(common.shutdown_grace)?)?;
+    let context = Context::new(name, Shutdown::on_signals(operating.shutdown_grace)?)?;
     let runtime = Runtime::new()?;
     let ended = runtime.block_on(async {
-        let listener = bind(common.admin_listen, "--admin-listen").await?;
+        let listener = bind(operating.admin_listen, "--admin-listen").await?;
         tracing::info!(service = name, address = %listener.local_addr()?, "admin port is open");
         // The admin port closes last, so that the drain can be watched.
         let close_admin = CancellationToken::new();
@@ -153,21 +153,12 @@ async fn drain_on(context: Context) {
 #[derive(Serialize)]
 struct Settings<'a, T> {
     #[serde(flatten)]
-    common: &'a CommonArgs,
-    #[cfg(feature = "kafka")]
-    kafka: String,
+    operating: &'a OperatingArgs,
     #[serde(flatten)]
     own: &'a T,
 }
 
-fn log_settings(name: &str, common: &CommonArgs, own: &impl Serialize) {
-    let settings = Settings {
-        common,
-        #[cfg(feature = "kafka")]
-        kafka: common
-            .kafka_config()
-            .map_or_else(|error| describe(&error), |c| c.to_string()),
-        own,
-    };
+fn log_settings(name: &str, operating: &OperatingArgs, own: &impl Serialize) {
+    let settings = Settings { operating, own };
     telemetry::log_effective_config(name, &settings);
 }
