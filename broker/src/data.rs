@@ -1,0 +1,169 @@
+//! The data folder: one owner at a time, who it is, and how it was left.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    io,
+    path::Path,
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use crate::{
+    LOGS_FOLDER, StartError,
+    config::BrokerConfig,
+    journal::{Journal, JournalError},
+    log::{LogStore, LogStoreConfig},
+};
+
+const LOCK_FILE: &str = "lock";
+const JOURNAL_FILE: &str = "journal";
+
+/// Where the journal keeps [`Identity`].
+const KEY: &str = "broker";
+
+/// The folder's layout; another number is another program's.
+const FORMAT: u32 = 1;
+
+/// Who this broker is, and how it was left.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    format: u32,
+    pub(crate) cluster_id: String,
+    pub(crate) leader_epoch: i32,
+    /// Whether everything was flushed and closed.
+    is_clean: bool,
+}
+
+/// The open data folder. The lock goes with it.
+pub(crate) struct Data {
+    pub(crate) store: Arc<LogStore>,
+    pub(crate) journal: Journal,
+    pub(crate) identity: Identity,
+    _lock: File,
+}
+
+/// Why the folder is not left clean.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CloseError {
+    #[error("a request is still at work")]
+    Busy,
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the logs cannot be flushed: {0}")]
+    Logs(#[from] io::Error),
+}
+
+impl Data {
+    /// Opens the folder, made if it is not there, and gives what the journal holds. Blocking.
+    pub(crate) fn open(
+        config: &BrokerConfig,
+    ) -> Result<(Self, BTreeMap<String, Value>), StartError> {
+        let path = &config.data;
+        let unusable = |cause| StartError::Data {
+            path: path.clone(),
+            cause,
+        };
+        fs::create_dir_all(path.join(LOGS_FOLDER)).map_err(unusable)?;
+        let lock = lock(path)?;
+        let opened = Journal::open(&path.join(JOURNAL_FILE));
+        let (journal, entries) =
+            opened.map_err(|cause| unusable(io::Error::other(cause.to_string())))?;
+        let left = left_as(entries.get(KEY)).map_err(unusable)?;
+        let identity = Identity {
+            // After a crash, records may be missing that were never flushed; the epoch says so.
+            leader_epoch: left.leader_epoch + i32::from(!left.is_clean),
+            is_clean: false,
+            ..left.clone()
+        };
+        let store = LogStore::open(LogStoreConfig {
+            dir: path.join(LOGS_FOLDER),
+            flush_interval: config.flush_interval,
+            leader_epoch: identity.leader_epoch,
+            was_clean: left.is_clean,
+            janitor_interval: config.retention_interval,
+        });
+        let data = Self {
+            store: Arc::new(store.map_err(unusable)?),
+            journal,
+            identity,
+            _lock: lock,
+        };
+        Ok((data, entries))
+    }
+
+    /// Writes down that the folder is in use, so that a crash shows at the next start.
+    pub(crate) async fn mark_open(&self) -> Result<(), JournalError> {
+        self.journal.put(self.marked(false)).await
+    }
+
+    /// Closes logs and journal and says so in it.
+    pub(crate) async fn close(self) -> Result<(), CloseError> {
+        let identity = self.marked(true);
+        // Whoever still holds the store may still write: then the folder is not left clean.
+        let store = Arc::into_inner(self.store).ok_or(CloseError::Busy)?;
+        spawn_blocking(move || store.close())
+            .await
+            .expect("closing the logs does not panic")?;
+        self.journal.put(identity).await?;
+        let journal = self.journal;
+        spawn_blocking(move || journal.close())
+            .await
+            .expect("closing the journal does not panic");
+        Ok(())
+    }
+
+    fn marked(&self, is_clean: bool) -> Vec<(String, Option<Value>)> {
+        let identity = Identity {
+            is_clean,
+            ..self.identity.clone()
+        };
+        let value = serde_json::to_value(identity).expect("plain fields are JSON");
+        vec![(KEY.to_owned(), Some(value))]
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StartError> {
+    let unusable = |cause| StartError::Data {
+        path: path.to_owned(),
+        cause,
+    };
+    let mut options = File::options();
+    let options = options.create(true).truncate(false).write(true);
+    let file = options.open(path.join(LOCK_FILE)).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse(path.to_owned())),
+        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
+    }
+}
+
+fn left_as(entry: Option<&Value>) -> io::Result<Identity> {
+    let invalid = |cause: String| io::Error::new(io::ErrorKind::InvalidData, cause);
+    let Some(entry) = entry else {
+        return Ok(Identity {
+            format: FORMAT,
+            cluster_id: new_cluster_id(),
+            leader_epoch: 0,
+            is_clean: true,
+        });
+    };
+    let identity = Identity::deserialize(entry)
+        .map_err(|cause| invalid(format!("the journal's entry of the broker: {cause}")))?;
+    if identity.format != FORMAT {
+        let format = identity.format;
+        return Err(invalid(format!(
+            "it has format {format}, and this version knows {FORMAT} only"
+        )));
+    }
+    Ok(identity)
+}
+
+/// As long and of the same letters as those of Apache Kafka.
+fn new_cluster_id() -> String {
+    Uuid::new_v4().simple().to_string()[..22].to_owned()
+}

@@ -1,0 +1,46 @@
+//! The journal's thread: takes what waits, flushes it once, answers everyone.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::JournalError;
+use super::disk::JournalFile;
+use super::line::{self, ChangeSet};
+use super::store::Store;
+
+/// A flush is not made larger than this, so that its memory stays bounded.
+const MAX_FLUSH_BYTES: usize = 4 << 20;
+
+pub(super) struct Put {
+    pub changes: ChangeSet,
+    pub done: oneshot::Sender<Result<(), JournalError>>,
+}
+
+pub(super) fn run<F: JournalFile>(mut store: Store<F>, mut queue: mpsc::Receiver<Put>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut lines = Vec::new();
+        let mut sets = Vec::new();
+        let mut waiting = Vec::new();
+        let mut next = Some(first);
+        while let Some(put) = next {
+            line::encode(&put.changes, &mut lines);
+            sets.push(put.changes);
+            waiting.push(put.done);
+            next = if lines.len() < MAX_FLUSH_BYTES {
+                queue.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        let result = store.commit(&lines, sets).map_err(|error| {
+            tracing::error!(%error, "journal write failed, its clients will retry");
+            JournalError::Write(Arc::new(error))
+        });
+        for done in waiting {
+            // Whoever stopped waiting (a closed connection) needs no answer.
+            done.send(result.clone()).unwrap_or_default();
+        }
+        store.compact_if_worthwhile();
+    }
+}
