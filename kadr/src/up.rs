@@ -1,26 +1,30 @@
-//! Wires topics, cameras and the web port together.
+//! Wires broker, topics, cameras and the web port together.
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use broker::Broker;
 use camera::{CameraConfig, Outlet, camera_router};
 use clap::Args;
 use pipeline::{
     frame::SourceId,
-    kafka::{KafkaMetrics, Link, Sink, ensure_topics},
+    kafka::{KafkaConfig, KafkaMetrics, Link, PropertyError, Sink, ensure_topics},
     service::{
-        CommonArgs, Context, Part, Tasks,
+        Context, KafkaArgs, OperatingArgs, Part, Tasks,
         admin::admin_router,
-        config::parse_listen_address,
+        config::{KafkaSettingsError, parse_listen_address},
         http::{HttpLimits, bind, serve_http},
         run_service,
     },
     topic::Topics,
 };
 use serde::Serialize;
-use tokio::{sync::watch, time::timeout};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
 
-use crate::topics;
+use crate::{
+    embedded::{self, EmbeddedArgs},
+    topics,
+};
 
 /// How long the brokers may take to answer at start.
 const BROKER_PATIENCE: Duration = Duration::from_secs(15);
@@ -47,21 +51,56 @@ pub(crate) struct UpArgs {
     cameras: u8,
 
     #[command(flatten)]
+    #[serde(flatten)]
+    kafka: KafkaArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    embedded: EmbeddedArgs,
+
+    #[command(flatten)]
     #[serde(skip)]
-    common: CommonArgs,
+    operating: OperatingArgs,
 }
 
 pub(crate) fn run(args: UpArgs) -> ExitCode {
-    run_service("kadr", &args.common.clone(), &args.clone(), |context| {
+    run_service("kadr", &args.operating.clone(), &args.clone(), |context| {
         serve(args, context)
     })
 }
 
 async fn serve(args: UpArgs, context: Context) -> anyhow::Result<()> {
     let listener = bind(args.listen, "--listen").await?;
+    let (kafka, broker) = brokers(&args).await?;
+    let ended = run_all(&args, listener, (kafka, broker.clone()), context).await;
+    // Closed after everything that talks to it, whatever came of that.
+    if let Some(broker) = broker.and_then(Arc::into_inner) {
+        broker.close().await;
+    }
+    ended
+}
+
+/// The brokers named, or one of our own.
+async fn brokers(args: &UpArgs) -> anyhow::Result<(KafkaConfig, Option<Arc<Broker>>)> {
+    match args.kafka.config() {
+        Err(KafkaSettingsError::Property(PropertyError::NoBrokers)) => {
+            let broker = args.embedded.start().await?;
+            let kafka = args.kafka.config_for(&broker.addr().to_string())?;
+            println!("Kafka clients connect to {}", broker.addr());
+            Ok((kafka, Some(Arc::new(broker))))
+        }
+        given => Ok((given?, None)),
+    }
+}
+
+async fn run_all(
+    args: &UpArgs,
+    listener: TcpListener,
+    (kafka, broker): (KafkaConfig, Option<Arc<Broker>>),
+    context: Context,
+) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
-    let kafka = args.common.kafka_config()?;
-    let topics = Topics::new(&args.common.topic_prefix)?;
+    let topics = Topics::new(&args.kafka.topic_prefix)?;
     ensure_topics(&kafka, &topics::specs(&topics), BROKER_PATIENCE).await?;
 
     let kafka_metrics = KafkaMetrics::register(context.metrics.registry())?;
@@ -82,6 +121,15 @@ async fn serve(args: UpArgs, context: Context) -> anyhow::Result<()> {
         part.retire();
         anyhow::Ok(())
     });
+    if let Some(broker) = broker {
+        let part = context.health.register("broker", LINK_DEADLINE);
+        let stop = context.shutdown.token();
+        tasks.spawn("broker disk", async move {
+            stop.run_until_cancelled(embedded::report(&broker, &part)).await;
+            part.retire();
+            anyhow::Ok(())
+        });
+    }
     let playback = camera::start(belts(args.cameras)?, &outlet, &context, &mut tasks).await?;
 
     let stop = context.shutdown.token();

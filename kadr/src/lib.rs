@@ -1,0 +1,35 @@
+//! The one-machine launcher: `kadr up` runs every service in one process on one web port, on an
+//! embedded broker unless brokers are named; `kadr broker` runs that broker alone.
+
+mod alone;
+mod embedded;
+mod topics;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A streaming computer-vision pipeline on Apache Kafka.
+#[derive(Parser)]
+#[command(name = "kadr", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs everything on this machine until Ctrl-C
+    Up(Box<up::UpArgs>),
+    /// Runs the embedded broker alone: Kafka's protocol on this one machine
+    Broker(Box<alone::BrokerArgs>),
+}
+
+/// Parses the command line and runs what it names.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Up(args) => up::run(*args),
+        Command::Broker(args) => alone::run(*args),
+    }
+}
