@@ -55,6 +55,8 @@ require_tls() {
   ) 8>"$KAFKA_STATE/.tls.lock"
 }
 
+# Retention looks twice a second, not every five minutes, so that tests and demonstrations see it at
+# work.
 write_properties() {
   local node=$1 own copies=1 in_sync=1 voters='' other
   own=$(node_port "$node")
@@ -88,6 +90,8 @@ share.coordinator.state.topic.replication.factor=$copies
 share.coordinator.state.topic.min.isr=$in_sync
 group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=8388608
+log.initial.task.delay.ms=500
+log.retention.check.interval.ms=500
 END
 }
 

@@ -101,7 +101,7 @@ signal_node() {
 }
 
 await_exit() {
-  local dir until=$((SECONDS + STOP_DEADLINE_S))
+  local dir offset until=$((SECONDS + STOP_DEADLINE_S))
   dir=$(node_dir "$1")
   while node_runs "$1"; do
     if ((SECONDS >= until)); then
@@ -110,6 +110,10 @@ await_exit() {
       until=$((SECONDS + STOP_DEADLINE_S))
     fi
     sleep 0.1
+  done
+  # A process that is killed loses its command line before its sockets.
+  for offset in 0 1 2 3; do
+    while port_answers $(($(node_port "$1") + offset)) && ((SECONDS < until)); do sleep 0.1; done
   done
   rm -f "$dir/pid"
   say "kafka $name: node $1 is stopped"

@@ -158,6 +158,16 @@ impl Instance {
         script(&["stop", "--instance", &self.name]);
     }
 
+    /// Kills the broker, as a power cut would end it.
+    pub fn kill(&self) {
+        script(&["stop", "--instance", &self.name, "--kill"]);
+    }
+
+    /// The address of the broker.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
     /// Starts it again with its data, on the same ports.
     pub fn start_again(&self) {
         script(&["start", "--instance", &self.name]);

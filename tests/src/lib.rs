@@ -1,3 +1,6 @@
 //! Shared fixtures of the system tests.
 
+pub mod conformance;
 pub mod kafka;
+pub mod process;
+pub mod wire;
