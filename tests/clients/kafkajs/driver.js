@@ -91,7 +91,7 @@ async function produce({ partition, messages, compression = 'None', to = topic, 
 // KafkaJS reads in groups only: this one belongs to a single reading.
 async function read({ partition, offset, count }) {
   const group = unique('reader')
-  const consumer = kafka.consumer({ groupId: group, maxBytesPerPartition: 1_000_000 })
+  const consumer = kafka.consumer({ groupId: group, maxBytesPerPartition: 1_000_000, maxWaitTimeInMs: 200 })
   const found = []
   await consumer.connect()
   await consumer.subscribe({ topic, fromBeginning: true })
@@ -231,7 +231,7 @@ async function timed() {
 
 // A member of a group, which notes what it was given and what it read.
 async function member(groupId, of) {
-  const consumer = kafka.consumer({ groupId, sessionTimeout: 10_000, heartbeatInterval: 500 })
+  const consumer = kafka.consumer({ groupId, sessionTimeout: 10_000, heartbeatInterval: 500, maxWaitTimeInMs: 200 })
   const self = { consumer, owned: [], read: [] }
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     self.owned = payload.memberAssignment[of] ?? []
