@@ -135,6 +135,10 @@ run_tool() {
   kafka-consumer-groups) class=org.apache.kafka.tools.consumer.group.ConsumerGroupCommand ;;
   kafka-console-consumer) class=org.apache.kafka.tools.consumer.ConsoleConsumer ;;
   kafka-console-producer) class=org.apache.kafka.tools.ConsoleProducer ;;
+  kafka-delete-records) class=org.apache.kafka.tools.DeleteRecordsCommand ;;
+  kafka-groups) class=org.apache.kafka.tools.GroupsCommand ;;
+  kafka-broker-api-versions) class=org.apache.kafka.tools.BrokerApiVersionsCommand ;;
+  kafka-cluster) class=org.apache.kafka.tools.ClusterTool ;;
   kafka-get-offsets) class=org.apache.kafka.tools.GetOffsetShell ;;
   kafka-producer-perf-test) class=org.apache.kafka.tools.ProducerPerformance ;;
   kafka-consumer-perf-test) class=org.apache.kafka.tools.ConsumerPerformance ;;
@@ -142,7 +146,10 @@ run_tool() {
   *) die "no such tool: '${1:-}'; see script/kafka.d/nodes.sh" ;;
   esac
   shift
-  exec java -Xmx256m "-Dkadr.log=$INSTANCE/tool.log" \
-    "-Dlog4j2.configurationFile=$KAFKA_D/log4j2.properties" -cp "$JARS/*" "$class" \
-    --bootstrap-server "$(cat "$INSTANCE/bootstrap")" "$@"
+  # A log of its own where no instance is meant.
+  local log=$KAFKA_STATE/tool.log
+  [[ ! -d $INSTANCE ]] || log=$INSTANCE/tool.log
+  # Quick to start matters more than quick to run.
+  exec java -Xmx256m -XX:TieredStopAtLevel=1 -Xshare:auto "-Dkadr.log=$log" \
+    "-Dlog4j2.configurationFile=$KAFKA_D/log4j2.properties" -cp "$JARS/*" "$class" "$@"
 }

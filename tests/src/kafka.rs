@@ -198,7 +198,8 @@ fn script(arguments: &[&str]) -> String {
         .to_owned()
 }
 
-fn root() -> &'static Path {
+/// The root of the repository.
+pub fn root() -> &'static Path {
     let parent = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     parent.expect("the crate lies in the repository")
 }

@@ -1,0 +1,72 @@
+//! Clients that are not ours (see `tests/clients`) against Apache Kafka and against our own broker.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tests::kafka::{bootstrap, root};
+use tokio::process::Command;
+
+/// A driver's deadline: with its fetching, and on a machine that is busy elsewhere.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+/// What a driver prints once every check of its own went well.
+const ALL_PASSED: &str = "all checks passed";
+
+/// Runs a driver to its end against a broker.
+async fn drive(client: &str, broker: &str) -> Output {
+    let running = Command::new(root().join("tests/clients/run"))
+        .args([client, broker])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let Ok(output) = tokio::time::timeout(PATIENCE, running).await else {
+        panic!("{client} did not end in {PATIENCE:?}");
+    };
+    output.expect("tests/clients/run can be run")
+}
+
+/// Every check of the driver holds.
+async fn works(client: &str, broker: &str) {
+    let output = drive(client, broker).await;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let last = stdout.lines().last();
+    assert!(
+        output.status.success() && last == Some(ALL_PASSED),
+        "{client}: {}\n{stdout}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test]
+async fn confluent_kafka_works_with_apache_kafka() {
+    works("confluent-kafka", &bootstrap()).await;
+}
+
+#[tokio::test]
+async fn kafka_python_works_with_apache_kafka() {
+    works("kafka-python", &bootstrap()).await;
+}
+
+#[tokio::test]
+async fn kafkajs_works_with_apache_kafka() {
+    works("kafkajs", &bootstrap()).await;
+}
+
+#[tokio::test]
+async fn the_console_tools_work_with_apache_kafka() {
+    works("console", &bootstrap()).await;
+}
+
+/// A driver that cannot reach its broker must fail, or its other verdicts mean nothing.
+#[tokio::test]
+async fn a_driver_without_a_broker_fails() {
+    // Nothing listens on a port that was free a moment ago and is held without accepting Kafka.
+    let held = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = held.local_addr().unwrap();
+    drop(held);
+    let output = drive("console", &address.to_string()).await;
+    assert!(!output.status.success());
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("FAILED"), "{stdout}");
+}
