@@ -4,6 +4,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use tests::kafka::{bootstrap, root};
+use tests::process::BrokerProcess;
 use tokio::process::Command;
 
 /// A driver's deadline: with its fetching, and on a machine that is busy elsewhere.
@@ -38,9 +39,21 @@ async fn works(client: &str, broker: &str) {
     );
 }
 
+/// The same against a broker of our own.
+async fn works_embedded(client: &str) {
+    let broker = BrokerProcess::start(client, &[]);
+    works(client, broker.address()).await;
+    broker.stop();
+}
+
 #[tokio::test]
 async fn confluent_kafka_works_with_apache_kafka() {
     works("confluent-kafka", &bootstrap()).await;
+}
+
+#[tokio::test]
+async fn confluent_kafka_works_with_the_embedded_broker() {
+    works_embedded("confluent-kafka").await;
 }
 
 #[tokio::test]
@@ -49,13 +62,28 @@ async fn kafka_python_works_with_apache_kafka() {
 }
 
 #[tokio::test]
+async fn kafka_python_works_with_the_embedded_broker() {
+    works_embedded("kafka-python").await;
+}
+
+#[tokio::test]
 async fn kafkajs_works_with_apache_kafka() {
     works("kafkajs", &bootstrap()).await;
 }
 
 #[tokio::test]
+async fn kafkajs_works_with_the_embedded_broker() {
+    works_embedded("kafkajs").await;
+}
+
+#[tokio::test]
 async fn the_console_tools_work_with_apache_kafka() {
     works("console", &bootstrap()).await;
+}
+
+#[tokio::test]
+async fn the_console_tools_work_with_the_embedded_broker() {
+    works_embedded("console").await;
 }
 
 /// A driver that cannot reach its broker must fail, or its other verdicts mean nothing.

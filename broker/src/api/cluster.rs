@@ -20,7 +20,7 @@ use super::{Refusal, topic_name};
 use crate::{
     net::Ends,
     node::{NODE_ID, Node},
-    topics::{NewTopic, Topic, settings::Overrides},
+    topics::{NewTopic, Topic, name, settings::Overrides},
 };
 
 /// This broker, and the topics asked for.
@@ -73,7 +73,9 @@ async fn by_name(node: &Arc<Node>, name: &str, may_create: bool) -> MetadataResp
     if let Some(topic) = node.topics.get(name) {
         return known(node, &topic);
     }
-    let code = if may_create {
+    let code = if name::check(name).is_err() {
+        ResponseError::InvalidTopicException.code()
+    } else if may_create {
         match create(node, name).await {
             Ok(topic) => return known(node, &topic),
             Err(refusal) => refusal.code,

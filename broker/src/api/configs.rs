@@ -1,7 +1,7 @@
 //! `DescribeConfigs`, `AlterConfigs` and `IncrementalAlterConfigs` of topics, and what can be said of
 //! the broker itself.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use kafka_protocol::{
     error::ResponseError,
@@ -85,6 +85,7 @@ pub(super) fn describe(node: &Arc<Node>, request: DescribeConfigsRequest) -> Des
     let with_documentation = request.include_documentation;
     let results = request.resources.into_iter().map(|resource| {
         let result = DescribeConfigsResult::default()
+            .with_error_message(None)
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone());
         match describe_one(node, &resource) {
@@ -194,14 +195,14 @@ pub(super) async fn alter(node: &Arc<Node>, request: AlterConfigsRequest) -> Alt
             }
         }
         let change = |_old: Overrides| Ok(wanted);
-        let altered = match valueless {
-            Some(refusal) => Err(refusal),
-            None => {
-                let target = (resource.resource_type, resource.resource_name.as_str());
-                configure(node, target, change, request.validate_only).await
-            }
+        let altered = if let Some(refusal) = valueless {
+            Err(refusal)
+        } else {
+            let target = (resource.resource_type, resource.resource_name.as_str());
+            configure(node, target, change, request.validate_only).await
         };
         let response = alter_configs_response::AlterConfigsResourceResponse::default()
+            .with_error_message(None)
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name);
         responses.push(match altered {
@@ -222,10 +223,14 @@ pub(super) async fn alter_incrementally(
     let mut responses = Vec::with_capacity(request.resources.len());
     for resource in request.resources {
         let configs = resource.configs;
-        let change = move |old| configs.iter().try_fold(old, altered);
+        let change = move |old| {
+            named_once(&configs)?;
+            configs.iter().try_fold(old, altered)
+        };
         let target = (resource.resource_type, resource.resource_name.as_str());
         let altered = configure(node, target, change, request.validate_only).await;
         let response = incremental_alter_configs_response::AlterConfigsResourceResponse::default()
+            .with_error_message(None)
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name);
         responses.push(match altered {
@@ -238,6 +243,17 @@ pub(super) async fn alter_incrementally(
     IncrementalAlterConfigsResponse::default().with_responses(responses)
 }
 
+fn named_once(configs: &[AlterableConfig]) -> Result<(), TopicError> {
+    let mut seen = HashSet::new();
+    match configs.iter().find(|config| !seen.insert(&config.name)) {
+        Some(twice) => Err(TopicError::Request(format!(
+            "setting {} is named twice",
+            twice.name
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn altered(mut overrides: Overrides, config: &AlterableConfig) -> Result<Overrides, TopicError> {
     let name = config.name.to_string();
     let setting = Setting::find(&name)?;
@@ -248,6 +264,7 @@ fn altered(mut overrides: Overrides, config: &AlterableConfig) -> Result<Overrid
         (DELETE, _) => {
             overrides.remove(&name);
         }
+        (SET, None) => return Err(TopicError::Request(format!("setting {name} has no value"))),
         (_, value) => {
             return Err(TopicError::Setting(SettingError::Invalid {
                 name: setting.name,

@@ -35,6 +35,7 @@ pub(super) fn find(
             let coordinator = Coordinator::default().with_key(key);
             match &refusal {
                 None => coordinator
+                    .with_error_message(None)
                     .with_node_id(NODE_ID)
                     .with_host(host.clone())
                     .with_port(port),
@@ -49,6 +50,7 @@ pub(super) fn find(
     }
     match refusal {
         None => FindCoordinatorResponse::default()
+            .with_error_message(None)
             .with_node_id(NODE_ID)
             .with_host(host)
             .with_port(port),

@@ -173,6 +173,7 @@ impl From<TopicError> for Refusal {
             TopicError::Unknown(_) => ResponseError::UnknownTopicOrPartition,
             TopicError::Name(_) => ResponseError::InvalidTopicException,
             TopicError::Partitions(_) => ResponseError::InvalidPartitions,
+            TopicError::Request(_) => ResponseError::InvalidRequest,
             TopicError::Limit(_) => ResponseError::PolicyViolation,
             TopicError::Setting(_) => ResponseError::InvalidConfig,
             TopicError::Storage(_) => ResponseError::KafkaStorageError,

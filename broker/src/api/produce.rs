@@ -1,6 +1,9 @@
 //! `Produce` and `InitProducerId`: records into the log.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use kafka_protocol::{
     error::ResponseError,
@@ -23,6 +26,9 @@ use crate::{
 
 /// The longest a producer may ask to wait for its records to be on the disk.
 const MAX_WAIT: Duration = Duration::from_mins(2);
+
+/// How far ahead of this machine's clock a record may be dated.
+const MAX_AHEAD: Duration = Duration::from_hours(1);
 
 /// One partition's records: on their way into the log, or refused.
 struct Part {
@@ -96,7 +102,21 @@ async fn append(
     })?;
     let records = data.records.unwrap_or_default();
     let batches = Batches::parse(records, max_batch_bytes)?;
+    check_time(&batches)?;
     Ok(log.append(batches).await)
+}
+
+/// A record from the future would outlive its retention. The bound is Apache Kafka's default.
+fn check_time(batches: &Batches) -> Result<(), Refusal> {
+    let latest = SystemTime::now() + MAX_AHEAD;
+    let latest = latest.duration_since(UNIX_EPOCH).unwrap_or_default();
+    if i128::from(batches.max_timestamp_ms()) <= latest.as_millis() as i128 {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        ResponseError::InvalidTimestamp,
+        "a record is dated more than an hour ahead: set the producer's clock",
+    ))
 }
 
 async fn finish(topics: Vec<(TopicName, Vec<Part>)>, deadline: Instant) -> ProduceResponse {
@@ -158,11 +178,10 @@ impl From<BatchError> for Refusal {
     fn from(cause: BatchError) -> Self {
         let error = match &cause {
             BatchError::Corrupt(_) => ResponseError::CorruptMessage,
-            BatchError::OldFormat(_) => ResponseError::UnsupportedForMessageFormat,
-            BatchError::InvalidRecord(_) => ResponseError::InvalidRecord,
+            BatchError::OldFormat(_) | BatchError::InvalidRecord(_) => ResponseError::InvalidRecord,
             BatchError::TooLarge { .. } => ResponseError::MessageTooLarge,
             BatchError::UnsupportedCompression(_) => ResponseError::UnsupportedCompressionType,
-            BatchError::Transactional => ResponseError::InvalidTxnState,
+            BatchError::Transactional => ResponseError::TransactionalIdAuthorizationFailed,
         };
         Self::new(error, cause.to_string())
     }
@@ -191,8 +210,10 @@ pub(super) async fn init_producer_id(
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1)
     };
-    if request.transactional_id.is_some() {
-        return failed(ResponseError::TransactionalIdAuthorizationFailed);
+    match &request.transactional_id {
+        None => {}
+        Some(id) if id.is_empty() => return failed(ResponseError::InvalidRequest),
+        Some(_id) => return failed(ResponseError::TransactionalIdAuthorizationFailed),
     }
     match node.producer_ids.next().await {
         Ok(id) => InitProducerIdResponse::default()

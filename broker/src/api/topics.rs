@@ -44,7 +44,9 @@ pub(super) async fn create(
         if !answered.insert(topic.name.clone()) {
             continue;
         }
-        let result = CreatableTopicResult::default().with_name(topic.name.clone());
+        let result = CreatableTopicResult::default()
+            .with_name(topic.name.clone())
+            .with_error_message(None);
         let created = if twice.contains(&topic.name) {
             Err(Refusal::new(
                 ResponseError::InvalidRequest,

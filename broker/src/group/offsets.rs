@@ -53,10 +53,6 @@ impl Offsets {
             .get(&(topic.to_owned(), partition))
     }
 
-    pub(super) fn has_group(&self, group: &str) -> bool {
-        self.by_group.contains_key(group)
-    }
-
     pub(super) fn of_group(
         &self,
         group: &str,

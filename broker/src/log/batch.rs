@@ -137,6 +137,11 @@ impl Batches {
         })
     }
 
+    /// The time of the newest record in it.
+    pub(crate) fn max_timestamp_ms(&self) -> i64 {
+        self.header.max_timestamp_ms
+    }
+
     /// The first 16 bytes as they are stored: both changed fields lie outside the checksum.
     pub(super) fn stored_prefix(&self, base_offset: i64, leader_epoch: i32) -> [u8; 16] {
         let mut prefix = *self
@@ -151,14 +156,16 @@ impl Batches {
 
 fn checked_frame(records: &[u8], max_batch_bytes: usize) -> Result<Header, BatchError> {
     let Some(&magic) = records.get(MAGIC_AT) else {
-        return Err(BatchError::Corrupt("shorter than a header"));
+        return Err(BatchError::InvalidRecord("there is no whole record batch"));
     };
     if magic.cast_signed() < 2 {
         return Err(BatchError::OldFormat(magic.cast_signed()));
     }
     let header = Header::read(records).ok_or(BatchError::Corrupt("impossible header"))?;
     if header.bytes > records.len() {
-        return Err(BatchError::Corrupt("shorter than its length says"));
+        return Err(BatchError::InvalidRecord(
+            "the record batch is shorter than its length says",
+        ));
     }
     if header.bytes < records.len() {
         return Err(BatchError::InvalidRecord(
@@ -178,6 +185,11 @@ fn checked_frame(records: &[u8], max_batch_bytes: usize) -> Result<Header, Batch
 }
 
 fn check_header(header: &Header) -> Result<(), BatchError> {
+    if header.base_offset != 0 {
+        return Err(BatchError::InvalidRecord(
+            "the offsets of a batch that is sent begin at 0",
+        ));
+    }
     if header.attributes & CONTROL != 0 {
         return Err(BatchError::InvalidRecord(
             "clients may not write control batches",

@@ -325,12 +325,13 @@ impl Log {
         *write_lock(&self.partition.settings) = settings;
     }
 
-    pub(crate) fn size_bytes(&self) -> u64 {
+    #[cfg(test)]
+    fn size_bytes(&self) -> u64 {
         read_lock(&self.partition.shape).bytes()
     }
 
-    /// Blocking for as long as one write.
-    pub(crate) fn producers(&self) -> usize {
+    #[cfg(test)]
+    fn producers(&self) -> usize {
         lock(&self.partition.tail).producers.len()
     }
 }

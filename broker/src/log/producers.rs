@@ -39,6 +39,7 @@ pub(super) struct Producers {
 }
 
 impl Producers {
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.known.len()
     }

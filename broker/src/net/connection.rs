@@ -79,11 +79,10 @@ impl Closed {
     /// Clients come and go; only one that sends what it should not is worth a warning.
     fn log(&self, ends: Ends) {
         let client = ends.client;
-        match self {
-            Self::Frame(FrameError::Idle(_) | FrameError::Broken(_) | FrameError::Stopping) => {
-                debug!(%client, cause = %self, "closed a connection");
-            }
-            _ => warn!(%client, cause = %self, "closed a connection"),
+        if let Self::Frame(FrameError::Idle(_) | FrameError::Broken(_) | FrameError::Stopping) = self {
+            debug!(%client, cause = %self, "closed a connection");
+        } else {
+            warn!(%client, cause = %self, "closed a connection");
         }
     }
 }

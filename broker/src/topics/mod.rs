@@ -1,6 +1,6 @@
 //! The topics: their names, ids, settings and logs, durable in the journal.
 
-mod name;
+pub(crate) mod name;
 pub(crate) mod settings;
 
 use std::{
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use self::settings::{Overrides, SettingError, TopicSettings};
 use crate::{
-    config::BrokerConfig,
+    config::{BrokerConfig, Limits},
     journal::{Journal, JournalError},
     log::{Log, LogStore},
 };
@@ -56,6 +56,8 @@ pub(crate) enum TopicError {
     #[error("{0}")]
     Partitions(String),
     #[error("{0}")]
+    Request(String),
+    #[error("{0}")]
     Limit(String),
     #[error(transparent)]
     Setting(#[from] SettingError),
@@ -87,8 +89,7 @@ pub(crate) struct Topics {
     logs: PathBuf,
     journal: Journal,
     defaults: TopicSettings,
-    max_topics: usize,
-    max_partitions: usize,
+    limits: Limits,
 }
 
 impl Topics {
@@ -115,8 +116,7 @@ impl Topics {
             logs,
             journal,
             defaults: config.topic_defaults.clone(),
-            max_topics: config.limits.topics,
-            max_partitions: config.limits.partitions,
+            limits: config.limits.clone(),
         })
     }
 
@@ -170,9 +170,9 @@ impl Topics {
 
     fn check_new(&self, new: &NewTopic) -> Result<(), TopicError> {
         let topics = self.read();
-        name::check(&new.name, topics.keys().map(String::as_str))?;
-        if topics.len() >= self.max_topics {
-            let limit = self.max_topics;
+        name::check_new(&new.name, topics.keys().map(String::as_str))?;
+        let limit = self.limits.topics;
+        if topics.len() >= limit {
             return Err(TopicError::Limit(format!(
                 "there are {limit} topics, which is the limit: delete one first"
             )));
@@ -186,10 +186,10 @@ impl Topics {
         more: usize,
     ) -> Result<(), TopicError> {
         let taken: usize = topics.values().map(|topic| topic.partitions.len()).sum();
-        if taken + more > self.max_partitions {
+        let limit = self.limits.partitions;
+        if taken + more > limit {
             return Err(TopicError::Limit(format!(
-                "{more} more partitions beside {taken} are over the limit of {}: delete a topic first",
-                self.max_partitions
+                "{more} more partitions beside {taken} are over the limit of {limit}: delete a topic first"
             )));
         }
         Ok(())

@@ -18,8 +18,6 @@ const FLEXIBLE_HEADER: i16 = 2;
 pub(crate) enum ShapeError {
     #[error("it ends too early")]
     Short,
-    #[error("it has {0} bytes too many")]
-    Long(usize),
     #[error("a length of {0} is past its end")]
     Length(i64),
     #[error("a list of {0} is past its end")]
@@ -40,11 +38,9 @@ pub(crate) fn check(api: ApiKey, version: i16, body: &[u8]) -> Result<(), ShapeE
         is_flexible: api.request_header_version(version) >= FLEXIBLE_HEADER,
         elements: 0,
     };
-    walk.fields(fields(api).ok_or(ShapeError::Unknown)?)?;
-    match walk.rest.len() {
-        0 => Ok(()),
-        left => Err(ShapeError::Long(left)),
-    }
+    // What follows is ignored, as Apache Kafka does: librdkafka sends a few bytes too many when it
+    // asks for the metadata of all topics.
+    walk.fields(fields(api).ok_or(ShapeError::Unknown)?)
 }
 
 /// What is left of the body, and how much was counted.
@@ -97,6 +93,11 @@ impl Walk<'_> {
 
     fn count(&mut self) -> Result<i64, ShapeError> {
         let count = self.length(LengthOf::BytesOrList)?;
+        self.counted(count)
+    }
+
+    /// Holds a count against what is left, and against what may be.
+    fn counted(&mut self, count: i64) -> Result<i64, ShapeError> {
         // Whatever an element is, it takes a byte.
         if count > self.rest.len() as i64 {
             return Err(ShapeError::Count(count));
@@ -110,10 +111,7 @@ impl Walk<'_> {
 
     fn tagged_fields(&mut self) -> Result<(), ShapeError> {
         let count = self.varint()?;
-        if count > self.rest.len() as i64 {
-            return Err(ShapeError::Count(count));
-        }
-        for _ in 0..count {
+        for _ in 0..self.counted(count)? {
             self.varint()?;
             let length = self.varint()?;
             self.skip(length)?;

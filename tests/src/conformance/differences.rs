@@ -14,10 +14,22 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         "Kafka answers 'unknown server error'; the protocol has a code that says more",
     ),
     (
+        "retention.bytes",
+        "1 GiB a partition unless a topic says otherwise: a laptop's disk must not fill",
+    ),
+    (
         "cleanup.policy=compact",
         "left to Apache Kafka: refused when a topic is made or changed",
     ),
 ];
+
+/// What a topic keeps a partition that says nothing about it.
+pub fn default_retention_bytes(target: &Target) -> &'static str {
+    if target.is_embedded() {
+        return "1073741824";
+    }
+    "-1"
+}
 
 /// What a request for a transactional producer id may be answered: Kafka gives one, or is still
 /// loading the state of transactions.

@@ -86,7 +86,8 @@ pub async fn settings_are_told_as_asked(target: &Target) {
         })
         .collect();
     told.sort();
-    let bytes = ("retention.bytes", "-1".to_owned(), 5);
+    let kept = differences::default_retention_bytes(target);
+    let bytes = ("retention.bytes", kept.to_owned(), 5);
     assert_eq!(told, [bytes, ("retention.ms", "7200000".to_owned(), 1)]);
     let unknown = describe(&mut client, "t-no-such-topic", None).await;
     assert_eq!(unknown.error_code, code::UNKNOWN_TOPIC_OR_PARTITION);
