@@ -41,6 +41,16 @@ impl Client {
         }
     }
 
+    /// Connects; `None` when nobody is there.
+    pub async fn try_connect(address: &str) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some(Self {
+            stream,
+            correlation: 0,
+        })
+    }
+
     /// Sends a request and returns its answer.
     pub async fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
         let answer = self.try_call(version, request).await;

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{ProduceRequest, TopicName};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
@@ -15,6 +17,7 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer}
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 use tests::process::BrokerProcess;
+use tests::wire::{Batch, Client, tampered, text};
 
 const KILLS: usize = 200;
 const PARTITIONS: i32 = 3;
@@ -26,6 +29,8 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// One topic whose records are flushed before they are acknowledged, and one whose are not: a
 /// killed process loses neither.
 const TOPICS: [(&str, &str); 2] = [("flushed", "1"), ("background", "1000000")];
+
+const CORRUPT_MESSAGE: i16 = 2;
 
 /// What the producer knows of its records, by their number.
 #[derive(Default)]
@@ -96,7 +101,7 @@ fn produce(address: &str, ledger: Arc<Ledger>, stop: Arc<AtomicBool>) -> JoinHan
                 thread::park_timeout(Duration::from_millis(1));
                 record = back;
             }
-            if number % 8 == 0 {
+            if number.is_multiple_of(8) {
                 thread::park_timeout(Duration::from_millis(1));
             }
         }
@@ -121,6 +126,46 @@ fn commit(address: &str, committed: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Jo
             }
         }
     })
+}
+
+/// Sends records that are damaged on the way, each of which must be refused, and counts the refusals.
+fn damage(address: &str, stop: Arc<AtomicBool>) -> JoinHandle<u64> {
+    let address = address.to_owned();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let mut refusals = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let Some(mut client) = Client::try_connect(&address).await else {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    continue;
+                };
+                while let Some(answer) = client.try_call(7, &damaged_records()).await {
+                    let answer = &answer.responses[0].partition_responses[0];
+                    assert_eq!(answer.error_code, CORRUPT_MESSAGE);
+                    refusals += 1;
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            }
+            refusals
+        })
+    })
+}
+
+fn damaged_records() -> ProduceRequest {
+    let batch = Batch::of(&["refused!"]).encode();
+    let end = batch.len() - 2;
+    let batch = tampered(&batch, end, b'?', false);
+    let partition = PartitionProduceData::default().with_records(Some(batch));
+    let topic = TopicProduceData::default()
+        .with_name(TopicName(text(TOPICS[0].0)))
+        .with_partition_data(vec![partition]);
+    ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(1000)
+        .with_topic_data(vec![topic])
 }
 
 fn committed_offset(address: &str) -> u64 {
@@ -210,6 +255,7 @@ fn nothing_acknowledged_is_lost_or_doubled_over_200_kills() {
         produce(&address, Arc::clone(&ledger), Arc::clone(&stop)),
         commit(&address, Arc::clone(&committed), Arc::clone(&stop)),
     ];
+    let damage = damage(&address, Arc::clone(&stop));
     let mut dice = Dice::new();
     for _kill in 0..KILLS {
         thread::park_timeout(Duration::from_millis(dice.below(LONGEST_LIFE_MS)));
@@ -223,6 +269,7 @@ fn nothing_acknowledged_is_lost_or_doubled_over_200_kills() {
     for thread in load {
         thread.join().unwrap();
     }
+    let refusals = damage.join().unwrap();
 
     let sent = ledger.sent.load(Ordering::Relaxed);
     let acknowledged = ledger.acknowledged.lock().unwrap();
@@ -231,7 +278,8 @@ fn nothing_acknowledged_is_lost_or_doubled_over_200_kills() {
     assert_eq!(acknowledged.len() as u64, sent, "every record has an outcome");
     // A load that never got through would prove nothing.
     assert!(sent > 10_000, "only {sent} records were sent");
-    println!("{sent} records over {KILLS} kills");
+    assert!(refusals > 1000, "only {refusals} damaged records were refused");
+    println!("{sent} records and {refusals} refusals over {KILLS} kills");
 
     let mut found = HashSet::new();
     for (topic, _flush) in TOPICS {
@@ -239,5 +287,6 @@ fn nothing_acknowledged_is_lost_or_doubled_over_200_kills() {
             assert!(found.insert(number), "record {number} is there twice");
         }
     }
+    // Neither less nor more: the refused ones are not there.
     assert_eq!(found, *acknowledged);
 }

@@ -47,7 +47,7 @@ struct Entry {
 /// Why a topic cannot be made, changed or deleted; the text goes to the client.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TopicError {
-    #[error("topic {0} exists already")]
+    #[error("topic {0} already exists")]
     Exists(String),
     #[error("topic {0} is unknown")]
     Unknown(String),
