@@ -24,5 +24,8 @@ pub fn request(frame: &[u8]) {
 
 /// Any bytes as the records of a Produce request.
 pub fn records(records: &[u8]) {
-    drop(Batches::parse(Bytes::copy_from_slice(records), records.len()));
+    drop(Batches::parse(
+        Bytes::copy_from_slice(records),
+        records.len(),
+    ));
 }

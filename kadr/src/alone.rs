@@ -23,9 +23,12 @@ pub(crate) struct BrokerArgs {
 }
 
 pub(crate) fn run(args: BrokerArgs) -> ExitCode {
-    run_service("broker", &args.operating.clone(), &args.clone(), |context| {
-        serve(args, context)
-    })
+    run_service(
+        "broker",
+        &args.operating.clone(),
+        &args.clone(),
+        |context| serve(args, context),
+    )
 }
 
 async fn serve(args: BrokerArgs, context: Context) -> anyhow::Result<()> {
@@ -33,7 +36,8 @@ async fn serve(args: BrokerArgs, context: Context) -> anyhow::Result<()> {
     println!("Kafka clients connect to {}", broker.addr());
     let part = context.health.register("broker", DISK_DEADLINE);
     let stop = context.shutdown.token();
-    stop.run_until_cancelled(embedded::report(&broker, &part)).await;
+    stop.run_until_cancelled(embedded::report(&broker, &part))
+        .await;
     part.retire();
     broker.close().await;
     Ok(())

@@ -22,7 +22,12 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 #[command(next_help_heading = "Embedded broker")]
 pub(crate) struct EmbeddedArgs {
     /// The folder of everything that outlives a restart
-    #[arg(long, env = "KADR_DATA", default_value = "kadr-data", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "KADR_DATA",
+        default_value = "kadr-data",
+        value_name = "DIR"
+    )]
     data: PathBuf,
 
     /// Where Kafka clients connect; port 0 takes a free one. There is no password: keep it on

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use pipeline::{kafka::TopicSpec, topic::Topics};
+use pipeline::{
+    kafka::{Durability, TopicSpec},
+    topic::Topics,
+};
 
 const PARTITIONS: i32 = 4;
 const HOUR: Duration = Duration::from_hours(1);
@@ -15,7 +18,10 @@ pub(crate) fn specs(topics: &Topics) -> Vec<TopicSpec> {
     };
     vec![
         spec(&topics.frames(), 24 * HOUR, 1024),
-        spec(&topics.live(), HOUR / 4, 128),
+        TopicSpec {
+            durability: Durability::Memory,
+            ..spec(&topics.live(), HOUR / 4, 128)
+        },
         spec(&topics.annotated(), 24 * HOUR, 1024),
         spec(&topics.results(), 24 * HOUR, 256),
         spec(&topics.dead(), 7 * 24 * HOUR, 256),

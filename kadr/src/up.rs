@@ -125,7 +125,8 @@ async fn run_all(
         let part = context.health.register("broker", LINK_DEADLINE);
         let stop = context.shutdown.token();
         tasks.spawn("broker disk", async move {
-            stop.run_until_cancelled(embedded::report(&broker, &part)).await;
+            stop.run_until_cancelled(embedded::report(&broker, &part))
+                .await;
             part.retire();
             anyhow::Ok(())
         });

@@ -11,9 +11,9 @@ JARS=$KADR_CACHE/kafka-$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:
 )
 
 require_jars() {
-  has java || die "java is missing: run script/setup"
+  has java || die "java is missing: run script/setup --tests"
   [[ ! -d $JARS ]] || return 0
-  has mvn || die "mvn is missing: run script/setup"
+  has mvn || die "mvn is missing: run script/setup --tests"
   say "kafka: fetching ${JARS##*/} with Maven into $JARS"
   local fresh
   mkdir -p "$KADR_CACHE"
@@ -33,7 +33,7 @@ require_tls() {
   (
     flock 8
     [[ ! -f $TLS/password ]] || exit 0
-    has openssl || die "openssl is missing: run script/setup"
+    has openssl || die "openssl is missing: run script/setup --tests"
     say "kafka: making a certificate authority in $TLS"
     rm -rf "$TLS"
     umask 077

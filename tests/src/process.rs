@@ -112,7 +112,10 @@ impl Drop for BrokerProcess {
 /// Cargo puts programs one folder above the tests.
 fn program() -> PathBuf {
     let this = std::env::current_exe().expect("this program");
-    let folder = this.parent().and_then(Path::parent).expect("a target folder");
+    let folder = this
+        .parent()
+        .and_then(Path::parent)
+        .expect("a target folder");
     let program = folder.join("kadr-under-test");
     assert!(
         program.exists(),

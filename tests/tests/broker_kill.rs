@@ -1,6 +1,9 @@
 //! kill -9 at random moments under load: what was acknowledged is there once, what was refused is
 //! not, and committed offsets never go back.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -275,10 +278,17 @@ fn nothing_acknowledged_is_lost_or_doubled_over_200_kills() {
     let acknowledged = ledger.acknowledged.lock().unwrap();
     let refused = ledger.refused.lock().unwrap();
     assert!(refused.is_empty(), "retried to the end: {refused:?}");
-    assert_eq!(acknowledged.len() as u64, sent, "every record has an outcome");
+    assert_eq!(
+        acknowledged.len() as u64,
+        sent,
+        "every record has an outcome"
+    );
     // A load that never got through would prove nothing.
     assert!(sent > 10_000, "only {sent} records were sent");
-    assert!(refusals > 1000, "only {refusals} damaged records were refused");
+    assert!(
+        refusals > 1000,
+        "only {refusals} damaged records were refused"
+    );
     println!("{sent} records and {refusals} refusals over {KILLS} kills");
 
     let mut found = HashSet::new();

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pipeline::kafka::{AdminError, KafkaConfig, TopicSpec, delete_topics, ensure_topics};
+use pipeline::kafka::{
+    AdminError, Durability, KafkaConfig, TopicSpec, delete_topics, ensure_topics,
+};
 use tests::kafka::{acknowledged, config, numbered, sink, unique};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -16,7 +18,8 @@ fn spec(name: &str) -> TopicSpec {
 #[tokio::test]
 async fn new_topics_are_ready_to_use_and_fit_their_own_description() {
     let (frames, results) = (unique("admin"), unique("admin"));
-    let specs = [spec(&frames), spec(&results)];
+    let mut specs = [spec(&frames), spec(&results)];
+    specs[1].durability = Durability::Memory;
     ensure_topics(&config(), &specs, PATIENCE).await.unwrap();
     let sink = sink(&config());
     let sent = sink.send(&frames, Some(2), &numbered("cam", 0)).unwrap();

@@ -16,7 +16,7 @@ const ASSEMBLERS: [&str; 3] = ["kadr", "tests", "benches"];
 
 /// Libraries that stay behind one wall, and the members on their side of it. Families count with
 /// their root: `sqlx` also stands for `sqlx-core`.
-const WALLED: [(&str, &[&str]); 7] = [
+const WALLED: [(&str, &[&str]); 8] = [
     ("ort", &["detector"]),
     ("opencv", &["camera"]),
     ("nokhwa", &["camera"]),
@@ -24,6 +24,7 @@ const WALLED: [(&str, &[&str]); 7] = [
     ("sqlx", &["viewer"]),
     ("rusqlite", &["viewer"]),
     ("rdkafka", &["pipeline", "tests", "benches"]),
+    ("kafka-protocol", &["broker", "tests"]),
 ];
 
 /// Beyond this a file has more than one subject.

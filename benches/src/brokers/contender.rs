@@ -110,7 +110,10 @@ impl Contender {
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name));
             let words = line.and_then(|line| line.split_whitespace().nth(1));
-            words.and_then(|kib| kib.parse::<f64>().ok()).expect("a size") / 1024.0
+            words
+                .and_then(|kib| kib.parse::<f64>().ok())
+                .expect("a size")
+                / 1024.0
         };
         (field("VmRSS:"), field("VmHWM:"))
     }
@@ -150,7 +153,10 @@ fn answers(address: SocketAddr) -> bool {
 
 fn root() -> PathBuf {
     let members = Path::new(env!("CARGO_MANIFEST_DIR"));
-    members.parent().expect("a member of a workspace").to_owned()
+    members
+        .parent()
+        .expect("a member of a workspace")
+        .to_owned()
 }
 
 fn pid_file(folder: &Path) -> PathBuf {

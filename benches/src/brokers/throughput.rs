@@ -83,7 +83,10 @@ pub fn consume(bootstrap: &str, topic: &str, count: u64) -> Duration {
     let begin = Instant::now();
     let mut received = 0;
     while received < count {
-        assert!(begin.elapsed() < PATIENCE, "{received} of {count} records came");
+        assert!(
+            begin.elapsed() < PATIENCE,
+            "{received} of {count} records came"
+        );
         if let Some(record) = consumer.poll(Duration::from_millis(100)) {
             let record = record.expect("a record");
             assert!(record.payload_len() > 0);

@@ -6,9 +6,8 @@ use std::{collections::HashSet, sync::Arc};
 use kafka_protocol::{
     error::ResponseError,
     messages::{
-        AlterConfigsRequest, AlterConfigsResponse, DescribeConfigsRequest,
-        DescribeConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-        alter_configs_response,
+        AlterConfigsRequest, AlterConfigsResponse, DescribeConfigsRequest, DescribeConfigsResponse,
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, alter_configs_response,
         create_topics_request::CreatableTopic,
         create_topics_response::CreatableTopicConfigs,
         describe_configs_request::DescribeConfigsResource,
@@ -80,7 +79,10 @@ fn source(topic: &Topic, setting: &Setting) -> i8 {
 }
 
 /// The settings of each resource asked for.
-pub(super) fn describe(node: &Arc<Node>, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
+pub(super) fn describe(
+    node: &Arc<Node>,
+    request: DescribeConfigsRequest,
+) -> DescribeConfigsResponse {
     let with_synonyms = request.include_synonyms;
     let with_documentation = request.include_documentation;
     let results = request.resources.into_iter().map(|resource| {
@@ -163,9 +165,17 @@ fn of_topic(topic: &Topic, setting: &Setting) -> DescribeConfigsResourceResult {
 fn of_broker(node: &Node) -> Vec<DescribeConfigsResourceResult> {
     let config = &node.config;
     let facts = [
-        ("auto.create.topics.enable", config.auto_create_topics.to_string(), 1),
+        (
+            "auto.create.topics.enable",
+            config.auto_create_topics.to_string(),
+            1,
+        ),
         ("log.dirs", config.data.display().to_string(), 2),
-        ("message.max.bytes", config.topic_defaults.max_message_bytes.to_string(), 3),
+        (
+            "message.max.bytes",
+            config.topic_defaults.max_message_bytes.to_string(),
+            3,
+        ),
         ("num.partitions", config.default_partitions.to_string(), 3),
         ("offsets.topic.replication.factor", "1".to_owned(), 3),
     ];

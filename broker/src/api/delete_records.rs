@@ -52,7 +52,9 @@ async fn delete_before(
         .topics
         .partition(topic, partition)
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
-    log.delete_before(offset).await.map_err(|cause| read_code(&cause))
+    log.delete_before(offset)
+        .await
+        .map_err(|cause| read_code(&cause))
 }
 
 /// The code of a read that failed.

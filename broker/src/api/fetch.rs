@@ -142,7 +142,10 @@ pub(super) fn check_epoch(node: &Node, client_epoch: i32) -> Result<(), Response
 }
 
 fn watch_all(plan: &Plan) -> Vec<watch::Receiver<i64>> {
-    let logs = plan.wanted.iter().filter_map(|wanted| wanted.log.as_ref().ok());
+    let logs = plan
+        .wanted
+        .iter()
+        .filter_map(|wanted| wanted.log.as_ref().ok());
     logs.map(Log::watch).collect()
 }
 
@@ -181,7 +184,9 @@ async fn read(node: &Node, plan: &Arc<Plan>) -> ReadAll {
         partitions,
         room: None,
     };
-    let unused = room.num_permits().saturating_sub(units(read.bytes()) as usize);
+    let unused = room
+        .num_permits()
+        .saturating_sub(units(read.bytes()) as usize);
     drop(room.split(unused));
     read.room = Some(room);
     read
@@ -233,10 +238,14 @@ fn arrange(plan: &Plan, partitions: Vec<FetchedPartition>) -> Fetched {
     for (wanted, partition) in plan.wanted.iter().zip(partitions) {
         by_topic.entry(wanted.topic).or_default().push(partition);
     }
-    let topics = plan.topics.iter().enumerate().map(|(index, name)| FetchedTopic {
-        name: name.clone(),
-        partitions: by_topic.remove(&index).unwrap_or_default(),
-    });
+    let topics = plan
+        .topics
+        .iter()
+        .enumerate()
+        .map(|(index, name)| FetchedTopic {
+            name: name.clone(),
+            partitions: by_topic.remove(&index).unwrap_or_default(),
+        });
     Fetched {
         error_code: 0,
         topics: topics.collect(),

@@ -29,27 +29,25 @@ pub(super) async fn answer(
             let response = groups.join_group(decode(request)?, version, client).await;
             Answer::to(request, &response)
         }
-        ApiKey::SyncGroup => Answer::to(request, &groups.sync_group(decode(request)?, version).await),
+        ApiKey::SyncGroup => {
+            Answer::to(request, &groups.sync_group(decode(request)?, version).await)
+        }
         ApiKey::Heartbeat => Answer::to(request, &groups.heartbeat(decode(request)?).await),
-        ApiKey::LeaveGroup => {
-            Answer::to(request, &groups.leave_group(decode(request)?, version).await)
-        }
-        ApiKey::OffsetCommit => {
-            Answer::to(request, &groups.offset_commit(decode(request)?).await)
-        }
-        ApiKey::OffsetFetch => {
-            Answer::to(request, &groups.offset_fetch(decode(request)?, version).await)
-        }
-        ApiKey::OffsetDelete => {
-            Answer::to(request, &groups.offset_delete(decode(request)?).await)
-        }
+        ApiKey::LeaveGroup => Answer::to(
+            request,
+            &groups.leave_group(decode(request)?, version).await,
+        ),
+        ApiKey::OffsetCommit => Answer::to(request, &groups.offset_commit(decode(request)?).await),
+        ApiKey::OffsetFetch => Answer::to(
+            request,
+            &groups.offset_fetch(decode(request)?, version).await,
+        ),
+        ApiKey::OffsetDelete => Answer::to(request, &groups.offset_delete(decode(request)?).await),
         ApiKey::DescribeGroups => {
             Answer::to(request, &groups.describe_groups(decode(request)?).await)
         }
         ApiKey::ListGroups => Answer::to(request, &groups.list_groups(decode(request)?).await),
-        ApiKey::DeleteGroups => {
-            Answer::to(request, &groups.delete_groups(decode(request)?).await)
-        }
+        ApiKey::DeleteGroups => Answer::to(request, &groups.delete_groups(decode(request)?).await),
         api => return Err(RequestError::Unhandled(api)),
     };
     Ok(answer?)

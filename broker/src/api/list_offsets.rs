@@ -111,7 +111,9 @@ pub(super) fn epochs(
 ) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter();
-        let partitions = partitions.map(|asked| epoch_end(node, &topic.topic, asked)).collect();
+        let partitions = partitions
+            .map(|asked| epoch_end(node, &topic.topic, asked))
+            .collect();
         OffsetForLeaderTopicResult::default()
             .with_topic(topic.topic)
             .with_partitions(partitions)

@@ -93,12 +93,14 @@ pub(crate) async fn reply(
         ApiKey::OffsetForLeaderEpoch => {
             Answer::to(&request, &list_offsets::epochs(node, decode(&request)?))?
         }
-        ApiKey::DeleteRecords => {
-            Answer::to(&request, &delete_records::delete(node, decode(&request)?).await)?
-        }
-        ApiKey::InitProducerId => {
-            Answer::to(&request, &produce::init_producer_id(node, decode(&request)?).await)?
-        }
+        ApiKey::DeleteRecords => Answer::to(
+            &request,
+            &delete_records::delete(node, decode(&request)?).await,
+        )?,
+        ApiKey::InitProducerId => Answer::to(
+            &request,
+            &produce::init_producer_id(node, decode(&request)?).await,
+        )?,
         ApiKey::FindCoordinator => {
             let response = coordinator::find(node, ends, decode(&request)?, request.version);
             Answer::to(&request, &response)?
@@ -128,9 +130,7 @@ async fn admin(node: &Arc<Node>, request: &Request) -> Result<Answer, RequestErr
             Answer::to(request, &partitions::create(node, decode(request)?).await)
         }
         ApiKey::DescribeConfigs => Answer::to(request, &configs::describe(node, decode(request)?)),
-        ApiKey::AlterConfigs => {
-            Answer::to(request, &configs::alter(node, decode(request)?).await)
-        }
+        ApiKey::AlterConfigs => Answer::to(request, &configs::alter(node, decode(request)?).await),
         ApiKey::IncrementalAlterConfigs => {
             let response = configs::alter_incrementally(node, decode(request)?).await;
             Answer::to(request, &response)

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{
     CreatePartitionsRequest, CreatePartitionsResponse,
     create_partitions_request::CreatePartitionsTopic,
     create_partitions_response::CreatePartitionsTopicResult,
 };
-use kafka_protocol::error::ResponseError;
 
 use super::Refusal;
 use crate::node::{NODE_ID, Node};

@@ -71,10 +71,7 @@ pub(super) async fn produce(node: &Arc<Node>, request: Request) -> Result<Reply,
 /// What is wrong with a request as a whole.
 fn refuse_all(request: &ProduceRequest) -> Option<(ResponseError, &'static str)> {
     if !matches!(request.acks, -1..=1) {
-        return Some((
-            ResponseError::InvalidRequiredAcks,
-            "acks is -1, 0 or 1",
-        ));
+        return Some((ResponseError::InvalidRequiredAcks, "acks is -1, 0 or 1"));
     }
     request.transactional_id.as_ref().map(|_id| {
         (
@@ -97,7 +94,11 @@ async fn append(
     let (log, max_batch_bytes) = found.ok_or_else(|| {
         Refusal::new(
             ResponseError::UnknownTopicOrPartition,
-            format!("there is no partition {} of topic {}", data.index, topic.as_str()),
+            format!(
+                "there is no partition {} of topic {}",
+                data.index,
+                topic.as_str()
+            ),
         )
     })?;
     let records = data.records.unwrap_or_default();
@@ -145,10 +146,7 @@ async fn finish(topics: Vec<(TopicName, Vec<Part>)>, deadline: Instant) -> Produ
     ProduceResponse::default().with_responses(responses)
 }
 
-fn partition_response(
-    index: i32,
-    outcome: Result<Appended, Refusal>,
-) -> PartitionProduceResponse {
+fn partition_response(index: i32, outcome: Result<Appended, Refusal>) -> PartitionProduceResponse {
     let response = PartitionProduceResponse::default().with_index(index);
     match outcome {
         Ok(appended) => response

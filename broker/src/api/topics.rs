@@ -6,10 +6,8 @@ use kafka_protocol::{
     error::ResponseError,
     messages::{
         CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
-        TopicName,
-        create_topics_request::CreatableTopic,
-        create_topics_response::CreatableTopicResult,
-        delete_topics_request::DeleteTopicState,
+        TopicName, create_topics_request::CreatableTopic,
+        create_topics_response::CreatableTopicResult, delete_topics_request::DeleteTopicState,
         delete_topics_response::DeletableTopicResult,
     },
 };
@@ -138,7 +136,10 @@ fn assigned(topic: &CreatableTopic) -> Result<usize, Refusal> {
     indexes.sort_unstable();
     let contiguous = indexes.iter().copied().eq(0..indexes.len() as i32);
     let here = |brokers: &[_]| brokers == [NODE_ID];
-    let all_here = topic.assignments.iter().all(|assignment| here(&assignment.broker_ids));
+    let all_here = topic
+        .assignments
+        .iter()
+        .all(|assignment| here(&assignment.broker_ids));
     if contiguous && all_here {
         Ok(indexes.len())
     } else {

@@ -3,16 +3,11 @@
 use kafka_protocol::{
     error::ResponseError,
     messages::{
-        ApiKey, ApiVersionsRequest, ApiVersionsResponse,
-        api_versions_response::ApiVersion,
+        ApiKey, ApiVersionsRequest, ApiVersionsResponse, api_versions_response::ApiVersion,
     },
 };
 
-use crate::wire::{
-    Answer, answer::EncodeError,
-    header::Request,
-    versions::SPOKEN,
-};
+use crate::wire::{Answer, answer::EncodeError, header::Request, versions::SPOKEN};
 
 /// The table of [`SPOKEN`].
 pub(super) fn answer(_request: &ApiVersionsRequest) -> ApiVersionsResponse {

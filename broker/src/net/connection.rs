@@ -79,7 +79,9 @@ impl Closed {
     /// Clients come and go; only one that sends what it should not is worth a warning.
     fn log(&self, ends: Ends) {
         let client = ends.client;
-        if let Self::Frame(FrameError::Idle(_) | FrameError::Broken(_) | FrameError::Stopping) = self {
+        if let Self::Frame(FrameError::Idle(_) | FrameError::Broken(_) | FrameError::Stopping) =
+            self
+        {
             debug!(%client, cause = %self, "closed a connection");
         } else {
             warn!(%client, cause = %self, "closed a connection");
@@ -93,7 +95,9 @@ async fn receive(
     node: &Arc<Node>,
     replies: mpsc::Sender<Due>,
 ) -> Result<(), Closed> {
-    while let Some(frame) = read_frame(&mut reader, &node.config.limits, &node.requests_room).await? {
+    while let Some(frame) =
+        read_frame(&mut reader, &node.config.limits, &node.requests_room).await?
+    {
         let reply = match Request::parse(frame.bytes) {
             Ok(request) if may_wait(request.api) => {
                 // Whoever waits for a client that is gone must learn of it.
@@ -170,7 +174,12 @@ struct Pieces(VecDeque<Bytes>);
 
 impl Pieces {
     fn new(pieces: Vec<Bytes>) -> Self {
-        Self(pieces.into_iter().filter(|piece| !piece.is_empty()).collect())
+        Self(
+            pieces
+                .into_iter()
+                .filter(|piece| !piece.is_empty())
+                .collect(),
+        )
     }
 }
 
@@ -193,7 +202,10 @@ impl Buf for Pieces {
 
     fn advance(&mut self, mut count: usize) {
         while count > 0 {
-            let piece = self.0.front_mut().expect("no more is written than was given");
+            let piece = self
+                .0
+                .front_mut()
+                .expect("no more is written than was given");
             let step = count.min(piece.len());
             piece.advance(step);
             count -= step;

@@ -162,12 +162,24 @@ mod tests {
 
     #[tokio::test]
     async fn lengths_out_of_bounds_are_refused_before_anything_is_reserved() {
-        assert!(matches!(read(&[0xFF; 40]).await, Err(FrameError::Malformed(-1))));
-        assert!(matches!(read(&request(0, 7)).await, Err(FrameError::Malformed(7))));
+        assert!(matches!(
+            read(&[0xFF; 40]).await,
+            Err(FrameError::Malformed(-1))
+        ));
+        assert!(matches!(
+            read(&request(0, 7)).await,
+            Err(FrameError::Malformed(7))
+        ));
         let large = read(&request(0, 4097)).await;
-        assert!(matches!(large, Err(FrameError::TooLarge { limit: 4096, .. })));
+        assert!(matches!(
+            large,
+            Err(FrameError::TooLarge { limit: 4096, .. })
+        ));
         let large = read(&request(3, 101)).await;
-        assert!(matches!(large, Err(FrameError::TooLarge { limit: 100, .. })));
+        assert!(matches!(
+            large,
+            Err(FrameError::TooLarge { limit: 100, .. })
+        ));
     }
 
     #[tokio::test(start_paused = true)]

@@ -230,7 +230,10 @@ impl Topics {
         let _one_at_a_time = self.changes.lock().await;
         let mut topic = Topic::clone(&*self.known(name)?);
         let present = topic.partitions.len();
-        let Some(wanted) = usize::try_from(count).ok().filter(|wanted| *wanted > present) else {
+        let Some(wanted) = usize::try_from(count)
+            .ok()
+            .filter(|wanted| *wanted > present)
+        else {
             return Err(TopicError::Partitions(format!(
                 "topic {name} has {present} partitions: {count} would not add one"
             )));
@@ -357,7 +360,11 @@ fn remove_unclaimed<'a>(
     for entry in fs::read_dir(logs)? {
         let entry = entry?;
         let is_ours = entry.file_name().to_string_lossy().contains('~');
-        if is_ours && !claimed.iter().any(|folder| folder.as_os_str() == entry.file_name()) {
+        if is_ours
+            && !claimed
+                .iter()
+                .any(|folder| folder.as_os_str() == entry.file_name())
+        {
             fs::remove_dir_all(entry.path())?;
         }
     }

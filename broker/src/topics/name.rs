@@ -59,7 +59,17 @@ mod tests {
 
     #[test]
     fn names_that_could_leave_the_folder_are_not() {
-        for name in ["", ".", "..", "a/b", "a~b", "a b", "ä", "a\0", &"x".repeat(250)] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a~b",
+            "a b",
+            "ä",
+            "a\0",
+            &"x".repeat(250),
+        ] {
             let refused = check(name);
             assert!(matches!(refused, Err(TopicError::Name(_))), "{name}");
         }
@@ -68,8 +78,14 @@ mod tests {
     #[test]
     fn a_taken_name_and_a_close_one_are_told_apart() {
         let taken = || ["kadr.live"].into_iter();
-        assert!(matches!(check_new("kadr.live", taken()), Err(TopicError::Exists(_))));
-        assert!(matches!(check_new("kadr_live", taken()), Err(TopicError::Name(_))));
+        assert!(matches!(
+            check_new("kadr.live", taken()),
+            Err(TopicError::Exists(_))
+        ));
+        assert!(matches!(
+            check_new("kadr_live", taken()),
+            Err(TopicError::Name(_))
+        ));
         assert!(check_new("kadr-live", taken()).is_ok());
     }
 }

@@ -277,7 +277,10 @@ mod tests {
     #[test]
     fn what_is_not_honoured_is_refused_by_name() {
         let unknown = with("segment.jitter.ms", "1").expect_err("not honoured");
-        assert!(unknown.to_string().contains("segment.jitter.ms"), "{unknown}");
+        assert!(
+            unknown.to_string().contains("segment.jitter.ms"),
+            "{unknown}"
+        );
         let compact = with("cleanup.policy", "compact").expect_err("no compaction");
         assert!(compact.to_string().contains("Apache Kafka"), "{compact}");
         assert!(with("retention.ms", "soon").is_err());
@@ -287,7 +290,13 @@ mod tests {
 
     #[test]
     fn one_message_a_flush_means_before_the_answer() {
-        assert_eq!(with("flush.messages", "1").expect("one").for_log().flush, Flush::BeforeAck);
-        assert_eq!(with("flush.messages", "9").expect("nine").for_log().flush, Flush::Background);
+        assert_eq!(
+            with("flush.messages", "1").expect("one").for_log().flush,
+            Flush::BeforeAck
+        );
+        assert_eq!(
+            with("flush.messages", "9").expect("nine").for_log().flush,
+            Flush::Background
+        );
     }
 }

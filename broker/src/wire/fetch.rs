@@ -169,7 +169,10 @@ mod tests {
         Fetched {
             error_code: 0,
             topics: vec![
-                topic("kadr.live", vec![partition(0, &[7; 300]), partition(3, b"")]),
+                topic(
+                    "kadr.live",
+                    vec![partition(0, &[7; 300]), partition(3, b"")],
+                ),
                 topic("kadr.frames", vec![partition(1, b"short")]),
             ],
         }
@@ -184,7 +187,11 @@ mod tests {
                     .with_error_code(partition.error_code)
                     .with_high_watermark(partition.high_watermark)
                     .with_last_stable_offset(partition.high_watermark)
-                    .with_log_start_offset(if version >= 5 { partition.log_start } else { -1 })
+                    .with_log_start_offset(if version >= 5 {
+                        partition.log_start
+                    } else {
+                        -1
+                    })
                     .with_aborted_transactions(Some(Vec::new()))
                     .with_preferred_read_replica(BrokerId(-1))
                     .with_records(Some(partition.records))
@@ -212,7 +219,11 @@ mod tests {
                 u32::from_be_bytes(bytes[..4].try_into().expect("four bytes")) as usize,
                 bytes.len() - 4
             );
-            assert_eq!(bytes[4..], by_the_codec(fetched(), version), "version {version}");
+            assert_eq!(
+                bytes[4..],
+                by_the_codec(fetched(), version),
+                "version {version}"
+            );
         }
     }
 
@@ -230,6 +241,11 @@ mod tests {
             }],
         };
         let answer = fetched.into_answer(12, 1);
-        assert!(answer.pieces.iter().any(|piece| piece.as_ptr() == records.as_ptr()));
+        assert!(
+            answer
+                .pieces
+                .iter()
+                .any(|piece| piece.as_ptr() == records.as_ptr())
+        );
     }
 }

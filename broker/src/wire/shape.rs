@@ -123,10 +123,16 @@ impl Walk<'_> {
     fn length(&mut self, of: LengthOf) -> Result<i64, ShapeError> {
         let length = match of {
             _ if self.is_flexible => self.varint()? - 1,
-            LengthOf::Text => i64::from(self.rest.try_get_i16().map_err(|_short| ShapeError::Short)?),
-            LengthOf::BytesOrList => {
-                i64::from(self.rest.try_get_i32().map_err(|_short| ShapeError::Short)?)
-            }
+            LengthOf::Text => i64::from(
+                self.rest
+                    .try_get_i16()
+                    .map_err(|_short| ShapeError::Short)?,
+            ),
+            LengthOf::BytesOrList => i64::from(
+                self.rest
+                    .try_get_i32()
+                    .map_err(|_short| ShapeError::Short)?,
+            ),
         };
         match length {
             -1 => Ok(0),

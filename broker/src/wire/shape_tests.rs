@@ -40,7 +40,11 @@ fn well_formed_requests_are_walked_to_their_end() {
         };
         let fields = fields(api).expect("a table");
         assert_eq!(walk.fields(fields), Ok(()), "{api:?} {version}");
-        assert!(walk.rest.is_empty(), "{api:?} {version}: {} left", walk.rest.len());
+        assert!(
+            walk.rest.is_empty(),
+            "{api:?} {version}: {} left",
+            walk.rest.len()
+        );
     }
 }
 
@@ -49,7 +53,12 @@ fn a_request_cut_anywhere_is_refused() {
     for seed in all() {
         for length in 0..seed.body.len() {
             let walked = check(seed.api, seed.version, &seed.body[..length]);
-            assert!(walked.is_err(), "{:?} {} at {length}", seed.api, seed.version);
+            assert!(
+                walked.is_err(),
+                "{:?} {} at {length}",
+                seed.api,
+                seed.version
+            );
         }
     }
 }
@@ -76,25 +85,41 @@ fn counts_past_the_end_are_refused_before_the_codec_sees_them() {
         Err(ShapeError::Count(0xFFFF_FFFE))
     );
     let endless = [0xFF; 12];
-    assert_eq!(check(ApiKey::Metadata, 9, &endless), Err(ShapeError::Varint));
+    assert_eq!(
+        check(ApiKey::Metadata, 9, &endless),
+        Err(ShapeError::Varint)
+    );
 }
 
 #[test]
 fn a_large_request_of_small_things_is_refused() {
     let count = MAX_ELEMENTS + 1;
-    let mut body = i32::try_from(count).expect("a small number").to_be_bytes().to_vec();
+    let mut body = i32::try_from(count)
+        .expect("a small number")
+        .to_be_bytes()
+        .to_vec();
     body.resize(4 + 2 * count, 0);
-    assert_eq!(check(ApiKey::DeleteGroups, 0, &body), Err(ShapeError::TooMany));
+    assert_eq!(
+        check(ApiKey::DeleteGroups, 0, &body),
+        Err(ShapeError::TooMany)
+    );
 }
 
 #[test]
 fn tagged_fields_count_too() {
     let mut body = vec![0; 2 * (MAX_ELEMENTS + 1)];
     let count = MAX_ELEMENTS + 1;
-    let varint = [count as u8 | 0x80, (count >> 7) as u8 | 0x80, (count >> 14) as u8];
+    let varint = [
+        count as u8 | 0x80,
+        (count >> 7) as u8 | 0x80,
+        (count >> 14) as u8,
+    ];
     // Version 3 of ListGroups is nothing but tagged fields.
     body.splice(0..0, varint);
-    assert_eq!(check(ApiKey::ListGroups, 3, &body), Err(ShapeError::TooMany));
+    assert_eq!(
+        check(ApiKey::ListGroups, 3, &body),
+        Err(ShapeError::TooMany)
+    );
 }
 
 proptest! {

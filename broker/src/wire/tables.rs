@@ -116,7 +116,10 @@ const TABLES: [(ApiKey, &[Field]); 26] = [
             BOOL.from(7),
         ],
     ),
-    (ApiKey::FindCoordinator, &[TEXT.to(3), I8.from(1), TEXTS.from(4)]),
+    (
+        ApiKey::FindCoordinator,
+        &[TEXT.to(3), I8.from(1), TEXTS.from(4)],
+    ),
     (
         ApiKey::JoinGroup,
         &[
@@ -175,7 +178,10 @@ const TABLES: [(ApiKey, &[Field]); 26] = [
         ApiKey::DeleteRecords,
         &[structs(&[TEXT, structs(&[I32, I64])]), I32],
     ),
-    (ApiKey::InitProducerId, &[TEXT, I32, I64.from(3), I16.from(3)]),
+    (
+        ApiKey::InitProducerId,
+        &[TEXT, I32, I64.from(3), I16.from(3)],
+    ),
     (
         ApiKey::OffsetForLeaderEpoch,
         &[I32.from(3), structs(&[TEXT, structs(&[I32, I32, I32])])],
@@ -206,11 +212,4 @@ const TABLES: [(ApiKey, &[Field]); 26] = [
 
 const PRODUCE_TOPICS: Field = structs(&[TEXT, structs(&[I32, BYTES])]);
 
-const FETCH_PARTITION: &[Field] = &[
-    I32,
-    I32.from(9),
-    I64,
-    I32.from(12),
-    I64.from(5),
-    I32,
-];
+const FETCH_PARTITION: &[Field] = &[I32, I32.from(9), I64, I32.from(12), I64.from(5), I32];

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use broker::{Broker, BrokerConfig, Limits, StartError};
 use bytes::{BufMut, Bytes, BytesMut};
+use indexmap::IndexMap;
 use kafka_protocol::messages::{
     ApiKey, CreateTopicsRequest, ListOffsetsRequest, ListOffsetsResponse, RequestHeader, TopicName,
     create_topics_request::CreatableTopic,
@@ -18,7 +19,6 @@ use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
 use kafka_protocol::records::{
     Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
-use indexmap::IndexMap;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -82,7 +82,11 @@ async fn call<R: Request>(address: SocketAddr, version: i16, request: &R) -> R::
     send(&mut stream, &frame).await;
     let answer = timeout(PATIENCE, receive(&mut stream)).await;
     let answer = answer.expect("in time").expect("an answer");
-    let header = if api.response_header_version(version) == 0 { 4 } else { 5 };
+    let header = if api.response_header_version(version) == 0 {
+        4
+    } else {
+        5
+    };
     R::Response::decode(&mut answer.slice(header..), version).expect("a response")
 }
 
@@ -218,7 +222,11 @@ async fn a_hundred_thousand_mutated_requests_touch_nothing_else() {
         total.answered, total.closed, total.waited
     );
     // Both ways out must have been taken, or the mutations are too mild or too wild to prove a thing.
-    assert!(total.answered > REQUESTS / 10, "{} answered", total.answered);
+    assert!(
+        total.answered > REQUESTS / 10,
+        "{} answered",
+        total.answered
+    );
     assert!(total.closed > REQUESTS / 10, "{} closed", total.closed);
     assert!(total.waited < REQUESTS / 100, "{} waited", total.waited);
     send(&mut bystander, &SENTINEL).await;
@@ -279,7 +287,9 @@ async fn one_connection_too_many_is_closed_and_room_comes_back() {
     let broker = Broker::start(config).await.expect("a broker");
     let is_served = async |stream: &mut TcpStream| {
         send(stream, &SENTINEL).await;
-        timeout(PATIENCE, until_sentinel(stream)).await.expect("in time")
+        timeout(PATIENCE, until_sentinel(stream))
+            .await
+            .expect("in time")
     };
     let mut first = connect(broker.addr()).await;
     let mut second = connect(broker.addr()).await;
@@ -287,9 +297,7 @@ async fn one_connection_too_many_is_closed_and_room_comes_back() {
     let mut third = connect(broker.addr()).await;
     assert!(!is_served(&mut third).await);
     drop(first);
-    let next_is_served = async {
-        while !is_served(&mut connect(broker.addr()).await).await {}
-    };
+    let next_is_served = async { while !is_served(&mut connect(broker.addr()).await).await {} };
     timeout(PATIENCE, next_is_served).await.expect("in time");
     broker.close().await;
 }
@@ -313,7 +321,10 @@ async fn a_taken_port_is_named() {
         listen: first.addr(),
         ..BrokerConfig::new(two.path())
     };
-    let refused = Broker::start(config).await.err().expect("the port is taken");
+    let refused = Broker::start(config)
+        .await
+        .err()
+        .expect("the port is taken");
     let said = refused.to_string();
     assert!(said.contains(&first.addr().to_string()), "{said}");
     first.close().await;

@@ -91,7 +91,11 @@ pub(crate) fn all(records: &Bytes) -> Vec<Seed> {
             .with_include_authorized_operations(version >= 3)
     }));
     seeds.extend(each(0..=4, |version| {
-        let states = if version >= 4 { vec![text("Stable"), text("Empty")] } else { vec![] };
+        let states = if version >= 4 {
+            vec![text("Stable"), text("Empty")]
+        } else {
+            vec![]
+        };
         ListGroupsRequest::default().with_states_filter(states)
     }));
     seeds.extend(each(0..=4, |version| match version {
@@ -118,8 +122,13 @@ pub(crate) fn all(records: &Bytes) -> Vec<Seed> {
     }));
     seeds.extend(each(0..=0, |_version| offset_delete()));
     seeds.extend(each(0..=1, |version| {
-        let request = DescribeClusterRequest::default().with_include_cluster_authorized_operations(true);
-        if version >= 1 { request.with_endpoint_type(1) } else { request }
+        let request =
+            DescribeClusterRequest::default().with_include_cluster_authorized_operations(true);
+        if version >= 1 {
+            request.with_endpoint_type(1)
+        } else {
+            request
+        }
     }));
     seeds
 }
@@ -396,8 +405,8 @@ fn configs() -> Vec<Seed> {
 }
 
 fn create_partitions() -> CreatePartitionsRequest {
-    let assignment =
-        create_partitions_request::CreatePartitionsAssignment::default().with_broker_ids(vec![1.into()]);
+    let assignment = create_partitions_request::CreatePartitionsAssignment::default()
+        .with_broker_ids(vec![1.into()]);
     let topic = create_partitions_request::CreatePartitionsTopic::default()
         .with_name(topic())
         .with_count(2)

@@ -37,6 +37,6 @@ pub use received::{Received, Token};
 pub use sink::{Sink, SinkStartError};
 pub use source::{Closed, Source, SourceConfig, SourceError, StartPosition};
 pub use tail::{Seen, Tail, TailError};
-pub use topic_spec::TopicSpec;
+pub use topic_spec::{Durability, TopicSpec};
 
 pub use crate::topic::Place;

@@ -6,6 +6,17 @@ use rdkafka::admin::ConfigResource;
 
 use super::profile::MAX_RECORD_BYTES;
 
+/// What an acknowledged record of a topic is promised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// What the brokers promise by default: copies on Apache Kafka, a flush on the embedded broker.
+    #[default]
+    Brokers,
+    /// The operating system has it: a power cut may take the last records. For what is worthless a
+    /// moment later, and must not wait for a disk.
+    Memory,
+}
+
 /// How a topic should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSpec {
@@ -19,6 +30,8 @@ pub struct TopicSpec {
     pub retention_bytes_per_partition: Option<u64>,
     /// Largest record, batch header included.
     pub max_record_bytes: usize,
+    /// What an acknowledged record is promised.
+    pub durability: Durability,
 }
 
 impl TopicSpec {
@@ -30,20 +43,25 @@ impl TopicSpec {
             retention,
             retention_bytes_per_partition: None,
             max_record_bytes: MAX_RECORD_BYTES,
+            durability: Durability::default(),
         }
     }
 
     /// The topic settings to create it with.
-    pub(super) fn settings(&self) -> [(&'static str, String); 3] {
+    pub(super) fn settings(&self) -> Vec<(&'static str, String)> {
         let retention_bytes = self.retention_bytes_per_partition;
-        [
+        let mut settings = vec![
             ("retention.ms", self.retention.as_millis().to_string()),
             (
                 "retention.bytes",
                 retention_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string()),
             ),
             ("max.message.bytes", self.max_record_bytes.to_string()),
-        ]
+        ];
+        if self.durability == Durability::Memory {
+            settings.push(("flush.messages", i64::MAX.to_string()));
+        }
+        settings
     }
 
     /// One line for each way in which an existing topic differs.

@@ -11,13 +11,13 @@ use serde::Serialize;
 #[cfg(feature = "kafka")]
 use serde::{Serializer, ser::SerializeStruct};
 
-#[cfg(feature = "kafka")]
-use super::{secret::SecretError, shutdown::describe};
 use super::{
     secret::Secret,
     telemetry::{LogFormat, parse_filter},
     units::parse_duration,
 };
+#[cfg(feature = "kafka")]
+use super::{secret::SecretError, shutdown::describe};
 #[cfg(feature = "kafka")]
 use crate::kafka::{KafkaConfig, PROPERTIES_VARIABLE, PropertyError};
 

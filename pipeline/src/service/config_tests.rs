@@ -97,7 +97,10 @@ mod kafka {
         ]);
         let args = args.expect("pairs");
         let json = serde_json::to_string(&args.kafka).expect("plain fields");
-        assert!(json.contains("one:9092") && json.contains("plant7"), "{json}");
+        assert!(
+            json.contains("one:9092") && json.contains("plant7"),
+            "{json}"
+        );
         assert!(!format!("{args:?} {json}").contains("canary"), "{json}");
     }
 

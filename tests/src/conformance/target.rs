@@ -15,8 +15,8 @@ use tokio::task::spawn_blocking;
 
 use super::embedded;
 use super::until_some;
-use crate::process::BrokerProcess;
 use crate::kafka::{self, Instance, unique};
+use crate::process::BrokerProcess;
 use crate::wire::{Client, text};
 
 /// Which broker answers.
