@@ -38,7 +38,7 @@ fn main() {
         Plan {
             rounds: 3,
             records: 10_000,
-            latency: Duration::from_secs(20),
+            latency: Duration::from_secs(12),
         }
     } else {
         Plan {

@@ -84,7 +84,9 @@ async fn serve(args: UpArgs, context: Context) -> anyhow::Result<()> {
 async fn brokers(args: &UpArgs) -> anyhow::Result<(KafkaConfig, Option<Arc<Broker>>)> {
     match args.kafka.config() {
         Err(KafkaSettingsError::Property(PropertyError::NoBrokers)) => {
-            let broker = args.embedded.start().await?;
+            let started = args.embedded.start().await;
+            let broker = started
+                .context("the embedded broker did not start; for another Kafka pass --brokers")?;
             let kafka = args.kafka.config_for(&broker.addr().to_string())?;
             println!("Kafka clients connect to {}", broker.addr());
             Ok((kafka, Some(Arc::new(broker))))

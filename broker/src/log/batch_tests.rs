@@ -46,7 +46,11 @@ fn refuses_damage_and_old_formats() {
     let good = Making::records(3).bytes().to_vec();
     for cut in 0..good.len() {
         let refusal = parse(good[..cut].to_vec()).unwrap_err();
-        assert!(matches!(refusal, BatchError::Corrupt(_)), "{cut}");
+        let is_named = matches!(
+            refusal,
+            BatchError::Corrupt(_) | BatchError::InvalidRecord(_)
+        );
+        assert!(is_named, "{cut}: {refusal}");
     }
     for at in 21..good.len() {
         let mut bytes = good.clone();
@@ -59,6 +63,8 @@ fn refuses_damage_and_old_formats() {
 
 #[test]
 fn refuses_what_a_client_may_not_write() {
+    let base_offset = changed(|bytes| bytes[7] = 1);
+    assert!(matches!(base_offset, Err(BatchError::InvalidRecord(_))));
     let control = changed(|bytes| bytes[22] |= 1 << 5);
     assert!(matches!(control, Err(BatchError::InvalidRecord(_))));
     let transactional = changed(|bytes| bytes[22] |= 1 << 4);

@@ -188,9 +188,13 @@ fn property_lines(text: &str) -> String {
 #[cfg(feature = "kafka")]
 impl Serialize for KafkaArgs {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let in_force = self
-            .config()
-            .map_or_else(|error| describe(&error), |config| config.to_string());
+        let in_force = match self.config() {
+            Ok(config) => config.to_string(),
+            Err(KafkaSettingsError::Property(PropertyError::NoBrokers)) => {
+                "no brokers named".to_owned()
+            }
+            Err(error) => describe(&error),
+        };
         let mut fields = serializer.serialize_struct("KafkaArgs", 2)?;
         fields.serialize_field("kafka", &in_force)?;
         fields.serialize_field("topic_prefix", &self.topic_prefix)?;
