@@ -2,6 +2,7 @@
 //! and kept within their bounds by a third.
 
 mod batch;
+mod buffers;
 mod checkpoint;
 mod disk;
 mod epochs;
@@ -38,6 +39,7 @@ pub(crate) use epochs::EpochEnd;
 pub(crate) use time_lookup::Stamped;
 pub(crate) use writer::Pending;
 
+use buffers::Buffers;
 use disk::{Disk, RealDisk};
 use flusher::Flusher;
 use janitor::{Janitor, Registry};
@@ -127,6 +129,7 @@ pub(crate) struct Offsets {
 pub(crate) struct LogStore {
     config: LogStoreConfig,
     disk: Arc<dyn Disk>,
+    buffers: Arc<Buffers>,
     trouble: Arc<Trouble>,
     registry: Arc<Registry>,
     writer: Writer,
@@ -151,6 +154,7 @@ impl LogStore {
         Ok(Self {
             config,
             disk,
+            buffers: Arc::default(),
             trouble: Arc::default(),
             registry,
             writer,
@@ -175,6 +179,7 @@ impl LogStore {
         let config = PartitionConfig {
             folder,
             disk: Arc::clone(&self.disk),
+            buffers: Arc::clone(&self.buffers),
             leader_epoch: self.config.leader_epoch,
             trouble: Arc::clone(&self.trouble),
             settings,

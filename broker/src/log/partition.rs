@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::batch::{Batches, Header};
+use super::buffers::Buffers;
 use super::checkpoint::State;
 use super::disk::{self, Disk};
 use super::index::{Entry, SparseIndex, Summary};
@@ -24,6 +25,7 @@ use super::{AppendError, Appended, Flush, LogSettings};
 pub(super) struct Partition {
     pub folder: PathBuf,
     pub disk: Arc<dyn Disk>,
+    pub buffers: Arc<Buffers>,
     pub leader_epoch: i32,
     pub trouble: Arc<Trouble>,
     pub settings: RwLock<LogSettings>,
@@ -101,6 +103,7 @@ pub(super) struct Seal {
 pub(super) struct PartitionConfig {
     pub folder: PathBuf,
     pub disk: Arc<dyn Disk>,
+    pub buffers: Arc<Buffers>,
     pub leader_epoch: i32,
     pub trouble: Arc<Trouble>,
     pub settings: LogSettings,
@@ -112,6 +115,7 @@ impl Partition {
         Self {
             folder: config.folder,
             disk: config.disk,
+            buffers: config.buffers,
             leader_epoch: config.leader_epoch,
             trouble: config.trouble,
             settings: RwLock::new(config.settings),

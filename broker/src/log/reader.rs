@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::batch::Header;
 use super::index::{self, Entry};
@@ -103,10 +103,9 @@ impl Partition {
             portion.max_bytes
         };
         let count = (view.readable - first.position).min(wanted_bytes as u64);
-        let mut records = BytesMut::zeroed(count as usize);
-        file.read_exact_at(&mut records, first.position)?;
-        let (whole_bytes, next_offset) = whole_batches(&records);
-        records.truncate(whole_bytes);
+        let mut records = self.buffers.lend(count as usize);
+        file.read_exact_at(records.filled(), first.position)?;
+        let (whole_bytes, next_offset) = whole_batches(records.filled());
         if let Some(offset) = next_offset {
             self.hints.put(Hint {
                 offset,
@@ -114,7 +113,7 @@ impl Partition {
                 position: first.position + whole_bytes as u64,
             });
         }
-        Ok(records.freeze())
+        Ok(records.into_bytes(whole_bytes))
     }
 
     /// The batch that holds `from`, or the first one behind it.
