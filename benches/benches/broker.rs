@@ -12,14 +12,32 @@ use benches::brokers::{
     latency::{Latency, Stream, measure},
     throughput::{consume, produce},
 };
+use clap::Parser;
 
 const RECORD_BYTES: usize = 100_000;
 
 /// How much is measured.
+#[derive(Parser)]
 struct Plan {
+    /// Rounds of each contender in each mode
+    #[arg(long, default_value_t = 3)]
     rounds: usize,
+
+    /// Records of the throughput part
+    #[arg(long, default_value_t = 10_000)]
     records: u64,
-    latency: Duration,
+
+    /// Seconds of each latency part
+    #[arg(long, default_value_t = 12)]
+    seconds: u64,
+
+    /// Given by cargo bench. `cargo test` runs benchmarks too, without it
+    #[arg(long, hide = true)]
+    bench: bool,
+
+    /// What cargo test passes on
+    #[arg(hide = true)]
+    filter: Option<String>,
 }
 
 /// What one round of one contender gave.
@@ -32,23 +50,13 @@ struct Round {
 
 fn main() {
     become_broker_if_child();
-    // `cargo test` runs bench targets too, without this flag; a few records then show that they work.
-    let measure = std::env::args().any(|argument| argument == "--bench");
-    let plan = if measure {
-        Plan {
-            rounds: 3,
-            records: 10_000,
-            latency: Duration::from_secs(12),
-        }
-    } else {
-        Plan {
-            rounds: 1,
-            records: 20,
-            latency: Duration::from_secs(3),
-        }
-    };
+    let mut plan = Plan::parse();
+    if !plan.bench {
+        // Shows that all of it works.
+        (plan.rounds, plan.records, plan.seconds) = (1, 20, 3);
+    }
     let folder = tempfile::tempdir_in(data_folder()).expect("a folder on the disk measured");
-    let contenders = if measure {
+    let contenders = if plan.bench {
         vec![Contender::embedded(folder.path()), Contender::apache()]
     } else {
         vec![Contender::embedded(folder.path())]
@@ -114,7 +122,7 @@ fn round(contender: &Contender, flush: Flush, number: usize, plan: &Plan) -> Rou
         let stream = Stream {
             rate,
             bytes: RECORD_BYTES,
-            lasting: plan.latency,
+            lasting: Duration::from_secs(plan.seconds),
         };
         let found = std::cell::Cell::new(None);
         with_topic(&format!("latency-{rate}"), &|topic| {
