@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     LOGS_FOLDER, StartError,
     config::BrokerConfig,
-    journal::{Journal, JournalError},
+    journal::{Changes, Journal, JournalError},
     log::{LogStore, LogStoreConfig},
 };
 
@@ -39,12 +39,13 @@ pub(crate) struct Identity {
     is_clean: bool,
 }
 
-/// The open data folder. The lock goes with it.
+/// The open data folder. The journal holds its lock, for as long as anybody holds the journal.
 pub(crate) struct Data {
     pub(crate) store: Arc<LogStore>,
     pub(crate) journal: Journal,
     pub(crate) identity: Identity,
-    _lock: File,
+    /// Whether nobody ever used the folder.
+    pub(crate) is_fresh: bool,
 }
 
 /// Why the folder is not left clean.
@@ -73,6 +74,10 @@ impl Data {
         let opened = Journal::open(&path.join(JOURNAL_FILE));
         let (journal, entries) =
             opened.map_err(|cause| unusable(io::Error::other(cause.to_string())))?;
+        journal.hold(lock);
+        if !entries.contains_key(KEY) {
+            check_unused(&path.join(LOGS_FOLDER)).map_err(unusable)?;
+        }
         let left = left_as(entries.get(KEY)).map_err(unusable)?;
         let identity = Identity {
             // After a crash, records may be missing that were never flushed; the epoch says so.
@@ -91,14 +96,14 @@ impl Data {
             store: Arc::new(store.map_err(unusable)?),
             journal,
             identity,
-            _lock: lock,
+            is_fresh: !entries.contains_key(KEY),
         };
         Ok((data, entries))
     }
 
-    /// Writes down that the folder is in use, so that a crash shows at the next start.
-    pub(crate) async fn mark_open(&self) -> Result<(), JournalError> {
-        self.journal.put(self.marked(false)).await
+    /// What says in the journal that the folder is in use, so that a crash shows at the next start.
+    pub(crate) fn mark_open(&self) -> Changes {
+        self.marked(false)
     }
 
     /// Closes logs and journal and says so in it.
@@ -106,18 +111,21 @@ impl Data {
         let identity = self.marked(true);
         // Whoever still holds the store may still write: then the folder is not left clean.
         let store = Arc::into_inner(self.store).ok_or(CloseError::Busy)?;
-        spawn_blocking(move || store.close())
+        let closed = spawn_blocking(move || store.close())
             .await
-            .expect("closing the logs does not panic")?;
-        self.journal.put(identity).await?;
+            .expect("closing the logs does not panic");
+        let marked = match closed {
+            Ok(()) => self.journal.put(identity).await.map_err(CloseError::from),
+            Err(cause) => Err(cause.into()),
+        };
         let journal = self.journal;
         spawn_blocking(move || journal.close())
             .await
             .expect("closing the journal does not panic");
-        Ok(())
+        marked
     }
 
-    fn marked(&self, is_clean: bool) -> Vec<(String, Option<Value>)> {
+    fn marked(&self, is_clean: bool) -> Changes {
         let identity = Identity {
             is_clean,
             ..self.identity.clone()
@@ -139,6 +147,17 @@ fn lock(path: &Path) -> Result<File, StartError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(path.to_owned())),
         Err(TryLockError::Error(cause)) => Err(unusable(cause)),
+    }
+}
+
+/// Logs without a journal are somebody's records: they would be taken for leftovers and removed.
+fn check_unused(logs: &Path) -> io::Result<()> {
+    match fs::read_dir(logs)?.next() {
+        None => Ok(()),
+        Some(_entry) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it has logs and no journal that knows them: put the journal back, or name an empty folder",
+        )),
     }
 }
 
