@@ -22,6 +22,8 @@ use crate::{
 
 const LOCK_FILE: &str = "lock";
 const JOURNAL_FILE: &str = "journal";
+/// What the journal calls a copy of itself with lines it could not read.
+const DAMAGED_JOURNAL_FILE: &str = "journal.damaged";
 
 /// Where the journal keeps [`Identity`].
 const KEY: &str = "broker";
@@ -46,6 +48,8 @@ pub(crate) struct Data {
     pub(crate) identity: Identity,
     /// Whether nobody ever used the folder.
     pub(crate) is_fresh: bool,
+    /// Whether there is a copy of a journal that was damaged, put aside by this start or an earlier one.
+    pub(crate) has_damaged_journal: bool,
 }
 
 /// Why the folder is not left clean.
@@ -97,6 +101,7 @@ impl Data {
             journal,
             identity,
             is_fresh: !entries.contains_key(KEY),
+            has_damaged_journal: path.join(DAMAGED_JOURNAL_FILE).exists(),
         };
         Ok((data, entries))
     }

@@ -216,8 +216,7 @@ type Entries = BTreeMap<String, Value>;
 /// Everything durable. Blocking.
 fn open(config: &BrokerConfig) -> Result<(Data, Topics, Entries), StartError> {
     let (data, entries) = Data::open(config)?;
-    let store = Arc::clone(&data.store);
-    let topics = Topics::load(config, store, data.journal.clone(), &entries);
+    let topics = Topics::load(config, &data, &entries);
     let topics = topics.map_err(|cause| StartError::Data {
         path: config.data.clone(),
         cause,
