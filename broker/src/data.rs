@@ -191,3 +191,79 @@ fn left_as(entry: Option<&Value>) -> io::Result<Identity> {
 fn new_cluster_id() -> String {
     Uuid::new_v4().simple().to_string()[..22].to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn open(folder: &TempDir) -> Result<Data, StartError> {
+        Data::open(&BrokerConfig::new(folder.path())).map(|(data, _entries)| data)
+    }
+
+    async fn open_and_mark(folder: &TempDir) -> Data {
+        let data = open(folder).unwrap();
+        data.journal.put(data.mark_open()).await.unwrap();
+        data
+    }
+
+    #[tokio::test]
+    async fn the_epoch_counts_the_runs_that_were_not_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut epochs = Vec::new();
+        let mut cluster_ids = Vec::new();
+        for is_closed in [true, true, false, false, true, true] {
+            let data = open_and_mark(&folder).await;
+            epochs.push(data.identity.leader_epoch);
+            cluster_ids.push(data.identity.cluster_id.clone());
+            if is_closed {
+                data.close().await.unwrap();
+            }
+        }
+        assert_eq!(epochs, [0, 0, 0, 1, 2, 2]);
+        cluster_ids.dedup();
+        assert_eq!(cluster_ids.len(), 1);
+        assert_eq!(cluster_ids[0].len(), 22);
+    }
+
+    #[tokio::test]
+    async fn whoever_still_writes_keeps_the_folder_from_being_marked_clean() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = open_and_mark(&folder).await;
+        let still_held = Arc::clone(&data.store);
+        assert!(matches!(data.close().await, Err(CloseError::Busy)));
+        drop(still_held);
+        assert_eq!(open(&folder).unwrap().identity.leader_epoch, 1);
+    }
+
+    #[tokio::test]
+    async fn the_folder_is_taken_until_the_last_hand_on_its_journal_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = open_and_mark(&folder).await;
+        let journal = data.journal.clone();
+        drop(data);
+        assert!(matches!(open(&folder), Err(StartError::InUse(_))));
+        drop(journal);
+        assert!(open(&folder).is_ok());
+    }
+
+    #[tokio::test]
+    async fn another_layout_is_named_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = open_and_mark(&folder).await;
+        let foreign = json!({"format": 2, "cluster_id": "x", "leader_epoch": 0, "is_clean": true});
+        data.journal.put(vec![(KEY.to_owned(), Some(foreign))]).await.unwrap();
+        drop(data);
+        let before = fs::read(folder.path().join(JOURNAL_FILE)).unwrap();
+        let said = open(&folder).err().unwrap().to_string();
+        assert!(said.contains("format 2"), "{said}");
+        assert_eq!(fs::read(folder.path().join(JOURNAL_FILE)).unwrap(), before);
+
+        let foreign = tempfile::tempdir().unwrap();
+        fs::write(foreign.path().join(JOURNAL_FILE), "notes\n").unwrap();
+        let said = open(&foreign).err().unwrap().to_string();
+        assert!(said.contains("not a journal"), "{said}");
+    }
+}
