@@ -248,3 +248,7 @@ fn node(config: BrokerConfig, data: &Data, topics: Topics, entries: &Entries) ->
         config,
     }
 }
+
+#[cfg(test)]
+#[path = "broker_tests.rs"]
+mod tests;
