@@ -21,12 +21,27 @@ mod producer_ids;
 mod topics;
 mod wire;
 
-use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 pub use self::{
     config::{Advertised, BrokerConfig, Limits},
@@ -35,7 +50,7 @@ pub use self::{
 use self::{
     data::Data,
     group::{Coordinator, CoordinatorConfig},
-    journal::JournalError,
+    journal::{Changes, Journal, JournalError},
     net::ROOM_UNIT,
     node::Node,
     producer_ids::ProducerIds,
@@ -47,6 +62,9 @@ pub(crate) const LOGS_FOLDER: &str = "logs";
 
 /// How long answers under way may take when the broker stops.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often a journal that could not be written is tried again.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,15 +94,56 @@ pub enum StartError {
 /// acknowledged is safe, and the next start checks the ends of the logs.
 pub struct Broker {
     addr: SocketAddr,
-    node: Arc<Node>,
+    ending: Ending,
     data: Data,
     tasks: TaskTracker,
+}
+
+/// Ends everything at work, so that a broker that is dropped lets go of its folder.
+struct Ending(Arc<Node>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.stop.cancel();
+        self.0.cut_off.cancel();
+        self.0.coordinator.stop();
+    }
+}
+
+/// What says in the journal that this run is under way.
+struct Mark {
+    node: Arc<Node>,
+    journal: Journal,
+    changes: Changes,
+}
+
+impl Mark {
+    async fn set(&self) -> Result<(), JournalError> {
+        self.journal.put(self.changes.clone()).await?;
+        self.node.is_marked.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Tries again when the disk was full at the start; and later too, when the last write failed, or
+    /// nobody would learn that the disk is well again before the next commit.
+    async fn keep(self) {
+        let rest = || sleep(MARK_INTERVAL);
+        while self.node.stop.run_until_cancelled(rest()).await.is_some() {
+            let is_marked = self.node.is_marked.load(Ordering::Acquire);
+            if (!is_marked || self.journal.trouble().is_some())
+                && let Err(cause) = self.set().await
+            {
+                debug!(%cause, "the journal still cannot be written");
+            }
+        }
+    }
 }
 
 impl Broker {
     /// Opens the data folder and listens; clients are served when this returns.
     pub async fn start(config: BrokerConfig) -> Result<Self, StartError> {
         let address = config.listen;
+        let path = config.data.clone();
         let listen = |cause| StartError::Listen { address, cause };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
@@ -92,25 +151,33 @@ impl Broker {
         let opening = config.clone();
         let opened = spawn_blocking(move || open(&opening)).await;
         let (data, topics, entries) = opened.expect("opening the data does not panic")?;
-        let unusable = |cause: JournalError| StartError::Data {
-            path: config.data.clone(),
-            cause: io::Error::other(cause.to_string()),
-        };
-        data.mark_open().await.map_err(unusable)?;
 
         let node = Arc::new(node(config, &data, topics, &entries));
+        let ending = Ending(Arc::clone(&node));
+        let mark = Mark {
+            node: Arc::clone(&node),
+            journal: data.journal.clone(),
+            changes: data.mark_open(),
+        };
+        if let Err(cause) = mark.set().await {
+            // A folder that never was in use says nothing yet, so there is nothing to go on from.
+            if data.is_fresh {
+                return Err(StartError::Data {
+                    path,
+                    cause: io::Error::other(cause),
+                });
+            }
+            warn!("starting without taking records until the journal can be written");
+        }
+        node.coordinator.forget_offsets_of_lost_topics().await;
         let tasks = TaskTracker::new();
-        let accepting = net::accept(
-            listener,
-            Arc::clone(&node),
-            node.stop.clone(),
-            tasks.clone(),
-        );
-        tasks.spawn(accepting);
-        info!(%addr, data = %node.config.data.display(), "broker is ready");
+        tasks.spawn(mark.keep());
+        tasks.spawn(net::accept(listener, node, tasks.clone()));
+        let data_folder = path.display();
+        info!(%addr, data = %data_folder, "broker is ready");
         Ok(Self {
             addr,
-            node,
+            ending,
             data,
             tasks,
         })
@@ -121,21 +188,29 @@ impl Broker {
         self.addr
     }
 
-    /// Why records cannot be written at the moment, if so: a full disk, most often.
+    /// Why records, commits or topics cannot be written at the moment, if so: a full disk, most often.
     pub fn disk_trouble(&self) -> Option<String> {
-        self.data.store.disk_trouble()
+        let of_logs = self.data.store.disk_trouble();
+        of_logs.or_else(|| self.data.journal.trouble())
     }
 
     /// Answers what is under way, puts everything on the disk, and marks the folder as closed well.
     pub async fn close(self) {
-        self.node.stop.cancel();
-        self.node.coordinator.close().await;
-        self.tasks.close();
-        if timeout(GRACE, self.tasks.wait()).await.is_err() {
+        let Self {
+            ending,
+            data,
+            tasks,
+            ..
+        } = self;
+        ending.0.stop.cancel();
+        ending.0.coordinator.close().await;
+        tasks.close();
+        if timeout(GRACE, tasks.wait()).await.is_err() {
             warn!("some clients were cut off in the middle of a request");
+            ending.0.cut_off.cancel();
+            tasks.wait().await;
         }
-        let Self { node, data, .. } = self;
-        drop(node);
+        drop(ending);
         if let Err(cause) = data.close().await {
             warn!(%cause, "the data folder was not closed well; the next start checks it");
         }
@@ -147,8 +222,7 @@ type Entries = BTreeMap<String, Value>;
 /// Everything durable. Blocking.
 fn open(config: &BrokerConfig) -> Result<(Data, Topics, Entries), StartError> {
     let (data, entries) = Data::open(config)?;
-    let store = Arc::clone(&data.store);
-    let topics = Topics::load(config, store, data.journal.clone(), &entries);
+    let topics = Topics::load(config, &data, &entries);
     let topics = topics.map_err(|cause| StartError::Data {
         path: config.data.clone(),
         cause,
@@ -173,8 +247,14 @@ fn node(config: BrokerConfig, data: &Data, topics: Topics, entries: &Entries) ->
         producer_ids: ProducerIds::new(data.journal.clone(), producer_ids),
         requests_room: room(config.limits.requests_bytes),
         fetches_room: room(config.limits.fetches_bytes),
+        is_marked: AtomicBool::new(false),
         stop: CancellationToken::new(),
+        cut_off: CancellationToken::new(),
         topics,
         config,
     }
 }
+
+#[cfg(test)]
+#[path = "broker_tests.rs"]
+mod tests;

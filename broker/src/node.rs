@@ -1,6 +1,6 @@
 //! What every request handler works with.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use kafka_protocol::messages::BrokerId;
 use tokio::sync::Semaphore;
@@ -26,8 +26,13 @@ pub(crate) struct Node {
     pub(crate) requests_room: Arc<Semaphore>,
     /// Room for records read for answers, in the same units.
     pub(crate) fetches_room: Arc<Semaphore>,
-    /// Ends the waits of long polls.
+    /// Whether the journal says that this run is under way. Until then no record may be written: after
+    /// a crash the next start would trust the ends of the logs.
+    pub(crate) is_marked: AtomicBool,
+    /// No further request is read, and long polls end.
     pub(crate) stop: CancellationToken,
+    /// Ends connections wherever they are.
+    pub(crate) cut_off: CancellationToken,
 }
 
 impl Node {

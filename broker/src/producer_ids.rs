@@ -43,3 +43,41 @@ impl ProducerIds {
         Ok(block.next().expect("a fresh block has numbers"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, path::Path};
+
+    use super::*;
+
+    fn open(path: &Path) -> (Journal, ProducerIds) {
+        let (journal, entries) = Journal::open(path).unwrap();
+        let ids = ProducerIds::new(journal.clone(), entries.get(KEY));
+        (journal, ids)
+    }
+
+    #[tokio::test]
+    async fn no_number_is_given_twice_however_runs_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut given = BTreeSet::new();
+        for run in 0..4 {
+            let (journal, ids) = open(&path);
+            // One run ends within a block, the next at the very end of one, and so on.
+            for _ in 0..BLOCK + run % 2 {
+                assert!(given.insert(ids.next().await.unwrap()), "run {run}");
+            }
+            journal.close();
+        }
+        assert!(given.first().is_some_and(|id| *id >= 0));
+    }
+
+    #[tokio::test]
+    async fn no_number_is_given_that_is_not_written_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, ids) = open(&folder.path().join("journal"));
+        journal.close();
+        assert!(ids.next().await.is_err());
+        assert!(ids.next().await.is_err());
+    }
+}

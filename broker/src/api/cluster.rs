@@ -16,7 +16,7 @@ use kafka_protocol::{
 };
 use uuid::Uuid;
 
-use super::{Refusal, topic_name};
+use super::{Refusal, once, topic_name};
 use crate::{
     net::Ends,
     node::{NODE_ID, Node},
@@ -59,6 +59,7 @@ async fn named(
     asked: Vec<MetadataRequestTopic>,
     may_create: bool,
 ) -> Vec<MetadataResponseTopic> {
+    let asked = once(asked, |topic| (topic.name.clone(), topic.topic_id));
     let mut topics = Vec::with_capacity(asked.len());
     for topic in asked {
         topics.push(match topic.name {

@@ -20,7 +20,7 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 
-use super::Refusal;
+use super::{Refusal, once};
 use crate::{
     node::{NODE_ID, Node},
     topics::{
@@ -85,7 +85,10 @@ pub(super) fn describe(
 ) -> DescribeConfigsResponse {
     let with_synonyms = request.include_synonyms;
     let with_documentation = request.include_documentation;
-    let results = request.resources.into_iter().map(|resource| {
+    let resources = once(request.resources, |resource| {
+        (resource.resource_type, resource.resource_name.clone())
+    });
+    let results = resources.into_iter().map(|resource| {
         let result = DescribeConfigsResult::default()
             .with_error_message(None)
             .with_resource_type(resource.resource_type)

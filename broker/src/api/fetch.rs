@@ -18,6 +18,7 @@ use crate::{
     log::Log,
     net::ROOM_UNIT,
     node::Node,
+    topics::Topic,
     wire::{
         Answer,
         fetch::{Fetched, FetchedPartition, FetchedTopic},
@@ -49,6 +50,8 @@ struct Plan {
     wanted: Vec<Wanted>,
     max_bytes: usize,
     min_bytes: usize,
+    /// The most that one read may bring: the first batch comes whole, however little is asked for.
+    room_bytes: usize,
 }
 
 /// Answers when there are records enough, when something is wrong, or when the time is up.
@@ -101,34 +104,45 @@ impl ReadAll {
 fn plan(node: &Node, request: FetchRequest) -> Plan {
     let mut topics = Vec::with_capacity(request.topics.len());
     let mut wanted = Vec::new();
+    let mut largest_batch_bytes = 0;
     for topic in request.topics {
+        let known = node.topics.get(&topic.topic);
+        if let Some(known) = &known {
+            largest_batch_bytes = largest_batch_bytes.max(known.settings.for_log().max_batch_bytes);
+        }
         for partition in topic.partitions {
             wanted.push(Wanted {
                 topic: topics.len(),
                 index: partition.partition,
                 offset: partition.fetch_offset,
                 max_bytes: usize::try_from(partition.partition_max_bytes).unwrap_or(0),
-                log: find(node, &topic.topic, &partition),
+                log: find(node, known.as_deref(), &partition),
             });
         }
         topics.push(topic.topic.to_string());
     }
+    let limits = &node.config.limits;
     let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0);
+    let max_bytes = max_bytes.min(limits.fetch_bytes);
     Plan {
         topics,
         wanted,
-        max_bytes: max_bytes.min(node.config.limits.fetch_bytes),
+        max_bytes,
+        room_bytes: max_bytes.max(largest_batch_bytes).min(limits.fetches_bytes),
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
     }
 }
 
-fn find(node: &Node, topic: &str, partition: &FetchPartition) -> Result<Log, ResponseError> {
-    let log = node
-        .topics
-        .partition(topic, partition.partition)
-        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+fn find(
+    node: &Node,
+    topic: Option<&Topic>,
+    partition: &FetchPartition,
+) -> Result<Log, ResponseError> {
+    let index = usize::try_from(partition.partition).ok();
+    let log = index.and_then(|index| topic?.partitions.get(index));
+    let log = log.ok_or(ResponseError::UnknownTopicOrPartition)?;
     check_epoch(node, partition.current_leader_epoch)?;
-    Ok(log)
+    Ok(log.clone())
 }
 
 /// A client that knows another epoch has old metadata, or newer ones than ours.
@@ -174,7 +188,7 @@ async fn read(node: &Node, plan: &Arc<Plan>) -> ReadAll {
     }
     // Room is taken for the most that may be read, and what is not needed given back at once.
     let units = |bytes: usize| u32::try_from(bytes.div_ceil(ROOM_UNIT)).unwrap_or(u32::MAX);
-    let acquired = Arc::clone(&node.fetches_room).acquire_many_owned(units(plan.max_bytes));
+    let acquired = Arc::clone(&node.fetches_room).acquire_many_owned(units(plan.room_bytes));
     let mut room = acquired.await.expect("the semaphore is never closed");
     let plan = Arc::clone(plan);
     let partitions = spawn_blocking(move || read_all(&plan))

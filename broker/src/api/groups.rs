@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use kafka_protocol::messages::ApiKey;
+use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, OffsetFetchRequest};
 
-use super::{RequestError, decode};
+use super::{RequestError, decode, once};
 use crate::{
     group::ClientInfo,
     net::Ends,
@@ -38,13 +38,16 @@ pub(super) async fn answer(
             &groups.leave_group(decode(request)?, version).await,
         ),
         ApiKey::OffsetCommit => Answer::to(request, &groups.offset_commit(decode(request)?).await),
-        ApiKey::OffsetFetch => Answer::to(
-            request,
-            &groups.offset_fetch(decode(request)?, version).await,
-        ),
+        ApiKey::OffsetFetch => {
+            let mut asked: OffsetFetchRequest = decode(request)?;
+            asked.groups = once(asked.groups, |group| group.group_id.clone());
+            Answer::to(request, &groups.offset_fetch(asked, version).await)
+        }
         ApiKey::OffsetDelete => Answer::to(request, &groups.offset_delete(decode(request)?).await),
         ApiKey::DescribeGroups => {
-            Answer::to(request, &groups.describe_groups(decode(request)?).await)
+            let mut asked: DescribeGroupsRequest = decode(request)?;
+            asked.groups = once(asked.groups, Clone::clone);
+            Answer::to(request, &groups.describe_groups(asked).await)
         }
         ApiKey::ListGroups => Answer::to(request, &groups.list_groups(decode(request)?).await),
         ApiKey::DeleteGroups => Answer::to(request, &groups.delete_groups(decode(request)?).await),

@@ -12,7 +12,7 @@ mod produce;
 mod topics;
 mod versions;
 
-use std::sync::Arc;
+use std::{collections::HashSet, hash::Hash, sync::Arc};
 
 use futures::future::BoxFuture;
 use kafka_protocol::{
@@ -149,6 +149,14 @@ fn decode<R: Decodable>(request: &Request) -> Result<R, RequestError> {
         api,
         cause: cause.to_string(),
     })
+}
+
+/// What is named several times is answered once: a short request must not ask for an answer without
+/// bounds.
+fn once<T, K: Hash + Eq>(mut named: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut seen = HashSet::new();
+    named.retain(|one| seen.insert(key(one)));
+    named
 }
 
 /// An error code and the words that go with it.

@@ -1,7 +1,7 @@
 //! `Produce` and `InitProducerId`: records into the log.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -40,7 +40,11 @@ struct Part {
 pub(super) async fn produce(node: &Arc<Node>, request: Request) -> Result<Reply, RequestError> {
     let body: ProduceRequest = decode(&request)?;
     let wants_answer = body.acks != 0;
-    let wait = Duration::from_millis(u64::try_from(body.timeout_ms).unwrap_or(0)).min(MAX_WAIT);
+    let wait = match body.acks {
+        // Only who waits for all replicas says how long.
+        -1 => Duration::from_millis(u64::try_from(body.timeout_ms).unwrap_or(0)).min(MAX_WAIT),
+        _ => MAX_WAIT,
+    };
     let deadline = Instant::now() + wait;
     let refused = refuse_all(&body);
     let mut topics = Vec::with_capacity(body.topic_data.len());
@@ -101,6 +105,12 @@ async fn append(
             ),
         )
     })?;
+    if !node.is_marked.load(Ordering::Acquire) {
+        return Err(Refusal::new(
+            ResponseError::KafkaStorageError,
+            "the broker started on a disk that cannot be written: free space on it",
+        ));
+    }
     let records = data.records.unwrap_or_default();
     let batches = Batches::parse(records, max_batch_bytes)?;
     check_time(&batches)?;

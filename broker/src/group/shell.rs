@@ -1,7 +1,7 @@
 //! The coordinator: all groups and offsets behind one short lock, a task for the timers, and a task
 //! that writes to the journal. The lock is never held while anything waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kafka_protocol::ResponseError;
@@ -75,11 +75,7 @@ impl Coordinator {
     /// Answers everyone who waits with a retriable error, and returns when all accepted writes are
     /// with the journal. Requests that come later are refused in the same way.
     pub(crate) async fn close(&self) {
-        self.shared.closing.cancel();
-        drop(lock(&self.shared.writes).take());
-        for group in self.shared.book().groups.values_mut() {
-            group.release_waiters();
-        }
+        self.stop();
         let tasks = std::mem::take(&mut *lock(&self.shared.tasks));
         for task in tasks {
             if let Err(error) = task.await {
@@ -89,6 +85,33 @@ impl Coordinator {
         // A write that ended last may have let somebody wait again.
         for group in self.shared.book().groups.values_mut() {
             group.release_waiters();
+        }
+    }
+}
+
+impl Coordinator {
+    /// As `close`, without waiting: the tasks end by themselves.
+    pub(crate) fn stop(&self) {
+        self.shared.closing.cancel();
+        drop(lock(&self.shared.writes).take());
+        for group in self.shared.book().groups.values_mut() {
+            group.release_waiters();
+        }
+    }
+
+    /// Forgets what was committed to topics that are no more: a crash may come between the end of a
+    /// topic and that of its offsets.
+    pub(crate) async fn forget_offsets_of_lost_topics(&self) {
+        let topics: BTreeSet<String> = {
+            let book = self.shared.book();
+            let keys = book.offsets.keys().map(|(key, _committed)| key);
+            let exists = &self.shared.config.topic_exists;
+            keys.filter(|key| !exists(&key.topic, 0))
+                .map(|key| key.topic)
+                .collect()
+        };
+        for topic in topics {
+            self.topic_deleted(&topic).await;
         }
     }
 }

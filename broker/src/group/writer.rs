@@ -188,7 +188,8 @@ impl Writer {
 
     async fn put_changes(&self, changes: Changes) -> Result<(), ResponseError> {
         self.journal.put(changes).await.map_err(|error| {
-            tracing::error!(%error, "groups and offsets not stored, their clients will retry");
+            // The journal says so once, for all that fail.
+            tracing::debug!(%error, "groups and offsets not stored, their clients will retry");
             ResponseError::CoordinatorNotAvailable
         })
     }

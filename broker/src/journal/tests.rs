@@ -136,8 +136,10 @@ async fn a_full_disk_is_an_error_until_there_is_room_again() {
     slow.is_full.store(true, Ordering::SeqCst);
     let error = slow.journal.put(set("a", json!(1))).await.unwrap_err();
     assert!(error.to_string().contains("free space"), "{error}");
+    assert_eq!(slow.journal.trouble(), Some(error.to_string()));
     slow.is_full.store(false, Ordering::SeqCst);
     slow.journal.put(set("a", json!(1))).await.unwrap();
+    assert_eq!(slow.journal.trouble(), None);
 }
 
 #[tokio::test]

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::JournalError;
 use super::disk::JournalFile;
 use super::line::{self, ChangeSet};
 use super::store::Store;
+use super::{JournalError, Trouble};
 
 /// A flush is not made larger than this, so that its memory stays bounded.
 const MAX_FLUSH_BYTES: usize = 4 << 20;
@@ -17,7 +17,11 @@ pub(super) struct Put {
     pub done: oneshot::Sender<Result<(), JournalError>>,
 }
 
-pub(super) fn run<F: JournalFile>(mut store: Store<F>, mut queue: mpsc::Receiver<Put>) {
+pub(super) fn run<F: JournalFile>(
+    mut store: Store<F>,
+    mut queue: mpsc::Receiver<Put>,
+    trouble: &Trouble,
+) {
     while let Some(first) = queue.blocking_recv() {
         let mut lines = Vec::new();
         let mut sets = Vec::new();
@@ -33,10 +37,12 @@ pub(super) fn run<F: JournalFile>(mut store: Store<F>, mut queue: mpsc::Receiver
                 None
             };
         }
-        let result = store.commit(&lines, sets).map_err(|error| {
-            tracing::error!(%error, "journal write failed, its clients will retry");
-            JournalError::Write(Arc::new(error))
-        });
+        let committed = store.commit(&lines, sets);
+        let result = committed.map_err(|error| JournalError::Write(Arc::new(error)));
+        match &result {
+            Ok(()) => trouble.worked(),
+            Err(error) => trouble.report(error),
+        }
         for done in waiting {
             // Whoever stopped waiting (a closed connection) needs no answer.
             done.send(result.clone()).unwrap_or_default();

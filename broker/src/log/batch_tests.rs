@@ -44,7 +44,9 @@ fn takes_every_compression() {
 #[test]
 fn refuses_damage_and_old_formats() {
     let good = Making::records(3).bytes().to_vec();
-    for cut in 0..good.len() {
+    let none = parse(Vec::new());
+    assert!(matches!(none, Err(BatchError::InvalidRecord(_))));
+    for cut in 1..good.len() {
         let refusal = parse(good[..cut].to_vec()).unwrap_err();
         let is_named = matches!(
             refusal,

@@ -123,7 +123,7 @@ impl Partition {
             tail: Mutex::new(Tail {
                 producers: recovered.producers,
                 waiting: VecDeque::new(),
-                unsaved: Vec::new(),
+                unsaved: recovered.unsaved,
                 unsaved_state: None,
                 flushed: end,
                 folder_changed: false,
@@ -325,7 +325,7 @@ impl Partition {
         tracing::warn!(folder = %self.folder.display(), offset = keep.offset, "cut what a failed flush left back to the flushed end");
         tail.producers = recovered.producers;
         tail.flushed = recovered.shape.visible;
-        tail.unsaved.clear();
+        tail.unsaved = recovered.unsaved;
         tail.unsaved_state = None;
         tail.lost = false;
         tail.uncut = false;

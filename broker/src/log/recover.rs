@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::checkpoint::{self, State};
 use super::disk::{self, Disk};
 use super::index::{self, SparseIndex, Summary};
+use super::partition::Seal;
 use super::producers::Producers;
 use super::segment::{self, HeaderScan};
 use super::shape::{Active, Closed, Shape};
@@ -25,6 +26,8 @@ pub(super) struct Recovery<'a> {
 pub(super) struct Recovered {
     pub shape: Shape,
     pub producers: Producers,
+    /// Closed segments whose index could not be written yet: the disk is full.
+    pub unsaved: Vec<Seal>,
 }
 
 impl Recovery<'_> {
@@ -34,17 +37,24 @@ impl Recovery<'_> {
         let mut bases = segment::list(self.folder)?;
         let last = bases.pop().unwrap_or(start.unwrap_or(0));
         let mut closed = BTreeMap::new();
+        let mut unsaved = Vec::new();
         for base in bases {
-            closed.insert(base, self.closed(base)?);
+            closed.insert(base, self.closed(base, &mut unsaved)?);
         }
         let mut active = self.active(last)?;
         if let Some(start) = start.filter(|start| *start > active.index.summary.end_offset) {
             tracing::error!(folder = %self.folder.display(), log_start = start, "the log ends before its start: going on empty");
             active = self.restart_at(start, &closed, &active)?;
             closed.clear();
+            unsaved.clear();
         }
         disk::sync_folder(self.disk, self.folder)?;
-        self.assemble(start, closed, active)
+        let (shape, producers) = self.assemble(start, closed, active)?;
+        Ok(Recovered {
+            shape,
+            producers,
+            unsaved,
+        })
     }
 
     fn assemble(
@@ -52,7 +62,7 @@ impl Recovery<'_> {
         start: Option<i64>,
         closed: BTreeMap<i64, Closed>,
         active: Active,
-    ) -> io::Result<Recovered> {
+    ) -> io::Result<(Shape, Producers)> {
         let mut shape = Shape {
             log_start: 0,
             visible: super::shape::Place {
@@ -70,13 +80,10 @@ impl Recovery<'_> {
         state.epochs.forget_before(shape.log_start);
         state.epochs.begin(self.leader_epoch, shape.visible.offset);
         shape.epochs = state.epochs;
-        Ok(Recovered {
-            shape,
-            producers: state.producers,
-        })
+        Ok((shape, state.producers))
     }
 
-    fn closed(&self, base: i64) -> io::Result<Closed> {
+    fn closed(&self, base: i64, unsaved: &mut Vec<Seal>) -> io::Result<Closed> {
         let path = segment::log_path(self.folder, base);
         let bytes = fs::metadata(&path)?.len();
         let index_path = segment::index_path(self.folder, base);
@@ -91,10 +98,25 @@ impl Recovery<'_> {
         let index = segment::index_file(&file, base, true)?;
         self.cut(&file, base, index.summary)?;
         self.disk.sync(&file)?;
-        index::save(&index.summary, &index.entries, self.disk, &index_path)?;
-        Ok(Closed {
+        let seal = Seal {
+            base,
+            file: Arc::new(file),
             summary: index.summary,
-            unsaved_index: None,
+            entries: Arc::new(index.entries),
+        };
+        // A full disk must not keep what is there from being read, nor retention from making room.
+        let saved = index::save(&seal.summary, &seal.entries, self.disk, &index_path);
+        let unsaved_index = saved.err().map(|error| {
+            tracing::warn!(index = %index_path.display(), %error, "cannot write an index yet, will try again");
+            Arc::clone(&seal.entries)
+        });
+        let summary = seal.summary;
+        if unsaved_index.is_some() {
+            unsaved.push(seal);
+        }
+        Ok(Closed {
+            summary,
+            unsaved_index,
         })
     }
 

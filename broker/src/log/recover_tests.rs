@@ -229,3 +229,26 @@ async fn a_log_that_lost_more_than_was_deleted_goes_on_at_its_start() {
     );
     assert_eq!(bench.offsets_from(3, 1), [3]);
 }
+
+#[tokio::test]
+async fn a_full_disk_keeps_no_log_from_opening() {
+    let mut bench = Bench::durable();
+    for _batch in 0..60 {
+        bench.append(&Making::records(1)).await.unwrap();
+    }
+    bench.kill();
+    let indexes = bench.files("index");
+    assert!(indexes.len() > 1, "several closed segments");
+    for index in &indexes {
+        fs::remove_file(index).unwrap();
+    }
+    bench.disk.set(|disk| &disk.full, true);
+    bench.reopen();
+    assert_eq!(bench.offsets_from(0, 500), (0..60).collect::<Vec<_>>());
+    assert_eq!(bench.files("index"), Vec::<std::path::PathBuf>::new());
+
+    bench.disk.set(|disk| &disk.full, false);
+    bench.sweep(0);
+    assert_eq!(bench.files("index"), indexes);
+    assert_eq!(bench.offsets_from(0, 500), (0..60).collect::<Vec<_>>());
+}

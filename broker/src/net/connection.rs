@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 
 use super::{
     Ends,
-    frame::{FrameError, read_frame},
+    frame::{Frame, FrameError, read_frame},
 };
 use crate::{
     api::{self, Reply, RequestError},
@@ -41,15 +41,18 @@ struct Due {
 }
 
 /// Serves one client until it leaves, misbehaves, or the broker stops.
-pub(super) async fn serve(stream: TcpStream, ends: Ends, node: Arc<Node>, stop: CancellationToken) {
+pub(super) async fn serve(stream: TcpStream, ends: Ends, node: Arc<Node>) {
     let (reader, writer) = stream.into_split();
     let (replies, due) = mpsc::channel(IN_FLIGHT);
     let closing = CancellationToken::new();
+    let receiving = Receiving {
+        reader,
+        ends,
+        node: &node,
+        closing: &closing,
+    };
     let reading = async {
-        let ended = stop
-            .run_until_cancelled(closing.run_until_cancelled(receive(reader, ends, &node, replies)))
-            .await;
-        if let Some(Some(Err(cause))) = ended {
+        if let Err(cause) = receiving.run(replies).await {
             cause.log(ends);
         }
     };
@@ -89,42 +92,64 @@ impl Closed {
     }
 }
 
-async fn receive(
-    mut reader: OwnedReadHalf,
+/// The near half of a connection. It ends between requests only, but for those that merely wait: a
+/// change of topics or groups cut off half-way would be in the journal and not in memory.
+struct Receiving<'a> {
+    reader: OwnedReadHalf,
     ends: Ends,
-    node: &Arc<Node>,
-    replies: mpsc::Sender<Due>,
-) -> Result<(), Closed> {
-    while let Some(frame) =
-        read_frame(&mut reader, &node.config.limits, &node.requests_room).await?
-    {
-        let reply = match Request::parse(frame.bytes) {
-            Ok(request) if may_wait(request.api) => {
-                // Whoever waits for a client that is gone must learn of it.
-                tokio::select! {
-                    reply = api::reply(node, ends, request) => reply?,
-                    () = hung_up(&mut reader) => return Ok(()),
-                }
+    node: &'a Arc<Node>,
+    /// The far half has ended: there is nobody to answer.
+    closing: &'a CancellationToken,
+}
+
+impl Receiving<'_> {
+    async fn run(mut self, replies: mpsc::Sender<Due>) -> Result<(), Closed> {
+        while let Some(Frame { bytes, room }) = self.next_frame().await? {
+            let Some(reply) = self.reply_to(bytes).await? else {
+                break;
+            };
+            if replies.send(Due { reply, _room: room }).await.is_err() {
+                break;
             }
-            Ok(request) => api::reply(node, ends, request).await?,
+        }
+        Ok(())
+    }
+
+    /// The next request; `None` when there will be none.
+    async fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        let node = self.node;
+        tokio::select! {
+            biased;
+            () = node.stop.cancelled() => Ok(None),
+            () = self.closing.cancelled() => Ok(None),
+            frame = read_frame(&mut self.reader, &node.config.limits, &node.requests_room) => frame,
+        }
+    }
+
+    /// What comes of a request; `None` when the client went away while it waited.
+    async fn reply_to(&mut self, frame: Bytes) -> Result<Option<Reply>, Closed> {
+        let (node, ends) = (self.node, self.ends);
+        let request = match Request::parse(frame) {
+            Ok(request) => request,
             Err(HeaderError::ApiVersions {
                 version,
                 correlation_id,
             }) => {
                 debug!(client = %ends.client, version, "ApiVersions in a version of the future");
-                Reply::Now(api::oldest_api_versions(correlation_id)?)
+                return Ok(Some(Reply::Now(api::oldest_api_versions(correlation_id)?)));
             }
             Err(cause) => return Err(cause.into()),
         };
-        let due = Due {
-            reply,
-            _room: frame.room,
-        };
-        if replies.send(due).await.is_err() {
-            break;
+        if !may_wait(request.api) {
+            return Ok(Some(api::reply(node, ends, request).await?));
+        }
+        // Whoever waits for a client that is gone must learn of it.
+        tokio::select! {
+            reply = api::reply(node, ends, request) => Ok(Some(reply?)),
+            () = hung_up(&mut self.reader) => Ok(None),
+            () = self.closing.cancelled() => Ok(None),
         }
     }
-    Ok(())
 }
 
 /// Requests whose answer may take as long as the client allows.

@@ -62,7 +62,9 @@ pub(super) async fn read_frame(
     let whole = async {
         reader.read_exact(&mut prefix[begun..]).await?;
         let length = checked_length(prefix, limits)?;
-        let units = u32::try_from(length.div_ceil(ROOM_UNIT)).unwrap_or(u32::MAX);
+        // One request that is larger than all the room takes all of it.
+        let room_bytes = length.min(limits.requests_bytes);
+        let units = u32::try_from(room_bytes.div_ceil(ROOM_UNIT)).unwrap_or(u32::MAX);
         let acquired = Arc::clone(room).acquire_many_owned(units).await;
         let room = acquired.map_err(|_closed| FrameError::Stopping)?;
         let mut bytes = BytesMut::with_capacity(length);

@@ -7,7 +7,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::sleep,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::{Ends, connection};
@@ -16,15 +16,10 @@ use crate::node::Node;
 /// How long to wait when the system has no handles left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// Serves connections until `stop`; what is being answered then is tracked by `tasks`.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    node: Arc<Node>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) {
+/// Serves connections until the broker stops; what is being answered then is tracked by `tasks`.
+pub(crate) async fn accept(listener: TcpListener, node: Arc<Node>, tasks: TaskTracker) {
     let seats = Arc::new(Semaphore::new(node.config.limits.connections));
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+    while let Some(accepted) = node.stop.run_until_cancelled(listener.accept()).await {
         let stream = match accepted {
             Ok((stream, _address)) => stream,
             Err(cause) => {
@@ -40,19 +35,20 @@ pub(crate) async fn accept(
             );
             continue;
         };
-        tasks.spawn(serve(stream, Arc::clone(&node), stop.clone(), seat));
+        tasks.spawn(serve(stream, Arc::clone(&node), seat));
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    node: Arc<Node>,
-    stop: CancellationToken,
-    _seat: OwnedSemaphorePermit,
-) {
-    match ends(&stream) {
-        Ok(ends) => connection::serve(stream, ends, node, stop).await,
-        Err(cause) => debug!(%cause, "a connection was gone at once"),
+async fn serve(stream: TcpStream, node: Arc<Node>, _seat: OwnedSemaphorePermit) {
+    let cut_off = node.cut_off.clone();
+    let serving = async {
+        match ends(&stream) {
+            Ok(ends) => connection::serve(stream, ends, node).await,
+            Err(cause) => debug!(%cause, "a connection was gone at once"),
+        }
+    };
+    if cut_off.run_until_cancelled(serving).await.is_none() {
+        debug!("cut off a connection that was slow to end");
     }
 }
 

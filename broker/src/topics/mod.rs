@@ -1,24 +1,26 @@
 //! The topics: their names, ids, settings and logs, durable in the journal.
 
+mod folders;
 pub(crate) mod name;
 pub(crate) mod settings;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
+    io,
+    path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{sync::Mutex, task::spawn_blocking};
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
 
 use self::settings::{Overrides, SettingError, TopicSettings};
 use crate::{
     config::{BrokerConfig, Limits},
+    data::Data,
     journal::{Journal, JournalError},
     log::{Log, LogStore},
 };
@@ -96,10 +98,10 @@ impl Topics {
     /// Opens the logs of all topics in the journal, and removes what belongs to none. Blocking.
     pub(crate) fn load(
         config: &BrokerConfig,
-        store: Arc<LogStore>,
-        journal: Journal,
+        data: &Data,
         entries: &BTreeMap<String, Value>,
     ) -> io::Result<Self> {
+        let store = Arc::clone(&data.store);
         let mut by_name = BTreeMap::new();
         for (key, value) in entries {
             if let Some(name) = key.strip_prefix(KEY_PREFIX) {
@@ -108,13 +110,17 @@ impl Topics {
             }
         }
         let logs = config.data.join(crate::LOGS_FOLDER);
-        remove_unclaimed(&logs, by_name.values())?;
+        let topics = by_name.values();
+        let claimed: Vec<_> = topics
+            .map(|topic| folders::folder(&topic.name, topic.id))
+            .collect();
+        folders::remove_unclaimed(&logs, &claimed, !data.has_damaged_journal)?;
         Ok(Self {
             by_name: RwLock::new(by_name),
             changes: Mutex::new(()),
             store,
             logs,
-            journal,
+            journal: data.journal.clone(),
             defaults: config.topic_defaults.clone(),
             limits: config.limits.clone(),
         })
@@ -164,8 +170,13 @@ impl Topics {
         if validate_only {
             return Ok(Arc::new(topic));
         }
-        topic.partitions = self.open_logs(&topic, 0..new.partitions).await?;
-        self.keep(topic).await
+        topic.partitions = self.make_logs(&topic, 0..new.partitions).await?;
+        let (folder, logs) = (self.folder(&topic), topic.partitions.clone());
+        let kept = self.keep(topic).await;
+        if kept.is_err() {
+            self.remove(logs, Some(folder)).await;
+        }
+        kept
     }
 
     fn check_new(&self, new: &NewTopic) -> Result<(), TopicError> {
@@ -204,18 +215,8 @@ impl Topics {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(name);
-        let store = Arc::clone(&self.store);
-        let folder = self.logs.join(folder(name, topic.id));
-        let removed = spawn_blocking(move || {
-            let mut logs = topic.partitions.iter();
-            logs.try_for_each(|log| store.remove(log))?;
-            fs::remove_dir_all(folder)
-        });
-        let removed = removed.await;
-        // The topic is gone for clients; what is left of its files is removed at the next start.
-        if let Err(cause) = removed.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-            warn!(topic = name, %cause, "some files of a deleted topic are still there");
-        }
+        self.remove(topic.partitions.clone(), Some(self.folder(&topic)))
+            .await;
         info!(topic = name, "deleted a topic");
         Ok(())
     }
@@ -242,9 +243,13 @@ impl Topics {
         if validate_only {
             return Ok(());
         }
-        let added = self.open_logs(&topic, present..wanted).await?;
-        topic.partitions.extend(added);
-        self.keep(topic).await.map(|_topic| ())
+        let added = self.make_logs(&topic, present..wanted).await?;
+        topic.partitions.extend(added.iter().cloned());
+        let kept = self.keep(topic).await;
+        if kept.is_err() {
+            self.remove(added, None).await;
+        }
+        kept.map(|_topic| ())
     }
 
     /// Gives a topic other settings, computed by `change` from those it has.
@@ -292,33 +297,43 @@ impl Topics {
         Ok(topic)
     }
 
-    async fn open_logs(
+    async fn make_logs(
         &self,
         topic: &Topic,
         indexes: std::ops::Range<usize>,
     ) -> Result<Vec<Log>, TopicError> {
         let store = Arc::clone(&self.store);
-        let folder = folder(&topic.name, topic.id);
+        let folder = folders::folder(&topic.name, topic.id);
+        let is_new = indexes.start == 0;
         let settings = topic.settings.for_log();
-        let opened = spawn_blocking(move || {
-            indexes
-                .map(|index| store.open_log(&folder.join(index.to_string()), settings.clone()))
-                .collect::<io::Result<Vec<_>>>()
+        let made =
+            spawn_blocking(move || folders::make_logs(&store, &folder, indexes, &settings)).await;
+        let made = made.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        if made.is_err() && is_new {
+            self.remove(Vec::new(), Some(self.folder(topic))).await;
+        }
+        made.map_err(|cause| TopicError::Storage(cause.to_string()))
+    }
+
+    fn folder(&self, topic: &Topic) -> PathBuf {
+        self.logs.join(folders::folder(&topic.name, topic.id))
+    }
+
+    /// Removes logs that no topic has, and the folder they were in.
+    async fn remove(&self, logs: Vec<Log>, folder: Option<PathBuf>) {
+        let store = Arc::clone(&self.store);
+        let removing = spawn_blocking(move || {
+            folders::remove_logs(&store, &logs);
+            if let Some(folder) = folder {
+                folders::remove_folder(&folder);
+            }
         });
-        opened
-            .await
-            .unwrap_or_else(|panic| Err(io::Error::other(panic)))
-            .map_err(|cause| TopicError::Storage(cause.to_string()))
+        removing.await.expect("removing files does not panic");
     }
 }
 
 fn key(name: &str) -> String {
     format!("{KEY_PREFIX}{name}")
-}
-
-/// Where the logs of a topic are. A topic deleted and made again under its name gets a new folder.
-fn folder(name: &str, id: Uuid) -> PathBuf {
-    PathBuf::from(format!("{name}~{}", id.simple()))
 }
 
 fn open(
@@ -338,7 +353,7 @@ fn open(
     let settings = defaults
         .with(&entry.settings)
         .map_err(|cause| broken(&cause))?;
-    let folder = folder(name, entry.id);
+    let folder = folders::folder(name, entry.id);
     let partitions = (0..entry.partitions)
         .map(|index| store.open_log(&folder.join(index.to_string()), settings.for_log()))
         .collect::<io::Result<_>>()?;
@@ -351,22 +366,5 @@ fn open(
     })
 }
 
-/// Removes folders left by a topic that was being made or deleted when the broker was killed.
-fn remove_unclaimed<'a>(
-    logs: &Path,
-    topics: impl Iterator<Item = &'a Arc<Topic>>,
-) -> io::Result<()> {
-    let claimed: Vec<_> = topics.map(|topic| folder(&topic.name, topic.id)).collect();
-    for entry in fs::read_dir(logs)? {
-        let entry = entry?;
-        let is_ours = entry.file_name().to_string_lossy().contains('~');
-        if is_ours
-            && !claimed
-                .iter()
-                .any(|folder| folder.as_os_str() == entry.file_name())
-        {
-            fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -317,3 +317,19 @@ async fn many_commits_at_once_are_all_there() {
     }
     assert_eq!(house.entries().len(), 100);
 }
+
+#[tokio::test]
+async fn offsets_of_topics_that_a_crash_took_are_forgotten_at_the_start() {
+    let house = House::new();
+    assert_eq!(house.commit(commit_request("t", 1, 7)).await, None);
+    let house = house.restart_with(config()).await;
+    house.coordinator.forget_offsets_of_lost_topics().await;
+    assert_eq!(house.fetch(1).await, 7);
+    let without_topics = || CoordinatorConfig::new(std::sync::Arc::new(|_, _| false));
+    let house = house.restart_with(without_topics()).await;
+    assert_eq!(house.fetch(1).await, 7);
+    house.coordinator.forget_offsets_of_lost_topics().await;
+    assert_eq!(house.fetch(1).await, -1);
+    let house = house.restart_with(config()).await;
+    assert_eq!(house.fetch(1).await, -1);
+}
