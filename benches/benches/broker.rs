@@ -30,6 +30,9 @@ struct Round {
     fast: Latency,
 }
 
+/// A title, and where its value stands.
+type Column = (&'static str, fn(&Round) -> f64);
+
 fn main() {
     become_broker_if_child();
     // `cargo test` runs bench targets too, without this flag; a few records then show that they work.
@@ -64,7 +67,10 @@ fn data_folder() -> std::path::PathBuf {
 }
 
 fn run(contenders: &[Contender], plan: &Plan) {
-    println!("{} rounds of {} records of 100 KB, 4 partitions", plan.rounds, plan.records);
+    println!(
+        "{} rounds of {} records of 100 KB, 4 partitions",
+        plan.rounds, plan.records
+    );
     for flush in [Flush::Background, Flush::EveryRecord] {
         let mut rounds: Vec<Vec<Round>> = contenders.iter().map(|_| Vec::new()).collect();
         for number in 0..plan.rounds {
@@ -74,11 +80,17 @@ fn run(contenders: &[Contender], plan: &Plan) {
         }
         print_table(contenders, flush, &rounds);
     }
-    println!("\n{:<14} {:>10} {:>14} {:>14}", "", "start ms", "memory MiB", "greatest MiB");
+    println!(
+        "\n{:<14} {:>10} {:>14} {:>14}",
+        "", "start ms", "memory MiB", "greatest MiB"
+    );
     for contender in contenders {
         let (now, greatest) = contender.memory_mib();
         let start = contender.started_in.as_secs_f64() * 1000.0;
-        println!("{:<14} {start:>10.0} {now:>14.0} {greatest:>14.0}", contender.name);
+        println!(
+            "{:<14} {start:>10.0} {now:>14.0} {greatest:>14.0}",
+            contender.name
+        );
     }
 }
 
@@ -96,7 +108,10 @@ fn round(contender: &Contender, flush: Flush, number: usize, plan: &Plan) -> Rou
     with_topic("throughput", &|topic| {
         let sent_in = produce(bootstrap, topic, plan.records, RECORD_BYTES);
         let read_in = consume(bootstrap, topic, plan.records);
-        rates.set((megabytes / sent_in.as_secs_f64(), megabytes / read_in.as_secs_f64()));
+        rates.set((
+            megabytes / sent_in.as_secs_f64(),
+            megabytes / read_in.as_secs_f64(),
+        ));
     });
     let latency = |rate: u32| {
         let stream = Stream {
@@ -125,7 +140,7 @@ fn print_table(contenders: &[Contender], flush: Flush, rounds: &[Vec<Round>]) {
         Flush::EveryRecord => "flushed",
     };
     println!("\n{title}");
-    let columns: [(&str, fn(&Round) -> f64); 8] = [
+    let columns: [Column; 8] = [
         ("MB/s in", |round| round.megabytes_in),
         ("MB/s out", |round| round.megabytes_out),
         ("p50@30/s", |round| round.slow.p50),
@@ -135,26 +150,39 @@ fn print_table(contenders: &[Contender], flush: Flush, rounds: &[Vec<Round>]) {
         ("p99@300/s", |round| round.fast.p99),
         ("max@300/s", |round| round.fast.max),
     ];
-    let names: Vec<_> = columns.iter().map(|(name, _)| format!("{name:>10}")).collect();
+    let names: Vec<_> = columns
+        .iter()
+        .map(|(name, _)| format!("{name:>10}"))
+        .collect();
     println!("{:<14}{}", "", names.concat());
     let medians: Vec<Vec<f64>> = rounds
         .iter()
         .map(|rounds| {
             let column = columns.iter();
-            column.map(|(_, value)| median(rounds.iter().map(value).collect())).collect()
+            column
+                .map(|(_, value)| median(rounds.iter().map(value).collect()))
+                .collect()
         })
         .collect();
     for (contender, medians) in contenders.iter().zip(&medians) {
         println!("{:<14}{}", contender.name, cells(medians));
     }
     if let [ours, theirs] = &medians[..] {
-        let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
+        let ratios: Vec<f64> = ours
+            .iter()
+            .zip(theirs)
+            .map(|(ours, theirs)| ours / theirs)
+            .collect();
         println!("{:<14}{}", "ratio", cells(&ratios));
     }
 }
 
 fn cells(values: &[f64]) -> String {
-    values.iter().map(|value| format!("{value:>10.2}")).collect()
+    let cells: Vec<_> = values
+        .iter()
+        .map(|value| format!("{value:>10.2}"))
+        .collect();
+    cells.concat()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -77,7 +77,10 @@ fn send(bootstrap: &str, topic: &str, stream: Stream, clock: Instant) {
         let record = BaseRecord::<(), _>::to(topic)
             .partition(partition)
             .payload(&payload);
-        producer.send(record).map_err(|(cause, _)| cause).expect("room");
+        producer
+            .send(record)
+            .map_err(|(cause, _)| cause)
+            .expect("room");
     }
     producer.flush(PATIENCE).expect("all are acknowledged");
 }
@@ -103,7 +106,10 @@ fn receive(
     let mut latencies = Vec::new();
     let mut received = 0;
     while received < count {
-        assert!(begin.elapsed() < 2 * PATIENCE, "{received} of {count} records came");
+        assert!(
+            begin.elapsed() < 2 * PATIENCE,
+            "{received} of {count} records came"
+        );
         let Some(record) = consumer.poll(Duration::from_millis(100)) else {
             continue;
         };

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, Message, Offset, TopicPartitionList,
+    ClientContext, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{DeliveryResult, Header, OwnedHeaders},
@@ -83,7 +83,10 @@ pub fn consume(bootstrap: &str, topic: &str, count: u64) -> Duration {
     let begin = Instant::now();
     let mut received = 0;
     while received < count {
-        assert!(begin.elapsed() < PATIENCE, "{received} of {count} records came");
+        assert!(
+            begin.elapsed() < PATIENCE,
+            "{received} of {count} records came"
+        );
         if let Some(record) = consumer.poll(Duration::from_millis(100)) {
             let record = record.expect("a record");
             assert!(record.payload_len() > 0);
@@ -94,7 +97,7 @@ pub fn consume(bootstrap: &str, topic: &str, count: u64) -> Duration {
 }
 
 /// Bytes that no layer could make smaller.
-pub(super) fn noise(bytes: usize) -> Vec<u8> {
+pub(crate) fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {
         state ^= state << 13;
