@@ -35,9 +35,9 @@ const SMALL: Topic = Topic {
 };
 const LARGE: Topic = Topic {
     name: "soak-large",
-    partitions: 2,
+    partitions: 4,
     retention_bytes: 256 << 20,
-    segment_bytes: 64 << 20,
+    segment_bytes: 128 << 20,
     flush: Flush::EveryRecord,
 };
 const PROBE: Topic = Topic {

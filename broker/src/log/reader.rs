@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::batch::Header;
 use super::index::{self, Entry};
@@ -15,6 +15,7 @@ use super::segment::{self, HeaderScan, Placed};
 use super::shape::{Source, View};
 use super::sync::{lock, read_lock};
 use super::{Read, ReadError};
+use crate::buffer::Buffer;
 
 /// Retention may delete a segment between finding and opening it; then the log start has moved.
 const ATTEMPTS: usize = 4;
@@ -103,7 +104,7 @@ impl Partition {
             portion.max_bytes
         };
         let count = (view.readable - first.position).min(wanted_bytes as u64);
-        let mut records = BytesMut::zeroed(count as usize);
+        let mut records = Buffer::zeroed(count as usize)?;
         file.read_exact_at(&mut records, first.position)?;
         let (whole_bytes, next_offset) = whole_batches(&records);
         records.truncate(whole_bytes);
