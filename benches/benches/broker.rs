@@ -48,6 +48,9 @@ struct Round {
     fast: Latency,
 }
 
+/// A title, and where its value stands.
+type Column = (&'static str, fn(&Round) -> f64);
+
 fn main() {
     become_broker_if_child();
     let mut plan = Plan::parse();
@@ -145,7 +148,7 @@ fn print_table(contenders: &[Contender], flush: Flush, rounds: &[Vec<Round>]) {
         Flush::EveryRecord => "flushed",
     };
     println!("\n{title}");
-    let columns: [(&str, fn(&Round) -> f64); 8] = [
+    let columns: [Column; 8] = [
         ("MB/s in", |round| round.megabytes_in),
         ("MB/s out", |round| round.megabytes_out),
         ("p50@30/s", |round| round.slow.p50),
@@ -183,10 +186,11 @@ fn print_table(contenders: &[Contender], flush: Flush, rounds: &[Vec<Round>]) {
 }
 
 fn cells(values: &[f64]) -> String {
-    values
+    let cells: Vec<_> = values
         .iter()
         .map(|value| format!("{value:>10.2}"))
-        .collect()
+        .collect();
+    cells.concat()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -1,3 +1,4 @@
-//! Shared parts of the benchmarks.
+//! Shared parts of the benchmarks and of the soak.
 
 pub mod brokers;
+pub mod soak;

@@ -8,6 +8,7 @@
 //! Past one machine the same services talk to Apache Kafka.
 
 mod api;
+mod buffer;
 mod config;
 mod data;
 #[cfg(fuzzing)]

@@ -18,7 +18,7 @@ const CHILD_LISTEN: &str = "KADR_BENCH_LISTEN";
 /// The Apache Kafka instance of the benchmarks.
 const INSTANCE: &str = "t-bench";
 
-/// ApiVersions, version 0: the first thing any client asks.
+/// `ApiVersions`, version 0: the first thing any client asks.
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xFF, 0xFF];
 
 /// A running broker.
@@ -100,12 +100,16 @@ impl Contender {
         }
     }
 
-    /// Resident memory now, and at its greatest, in MiB.
-    pub fn memory_mib(&self) -> (f64, f64) {
-        let pid = match &self.process {
+    pub(crate) fn process_id(&self) -> u32 {
+        match &self.process {
             Process::Child(child) => child.id(),
             Process::Script { pid } => *pid,
-        };
+        }
+    }
+
+    /// Resident memory now, and at its greatest, in MiB.
+    pub fn memory_mib(&self) -> (f64, f64) {
+        let pid = self.process_id();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name));

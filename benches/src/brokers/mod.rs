@@ -28,7 +28,7 @@ pub enum Flush {
 }
 
 impl Flush {
-    fn messages(self) -> &'static str {
+    pub(crate) fn messages(self) -> &'static str {
         match self {
             Self::Background => "9223372036854775807",
             Self::EveryRecord => "1",
@@ -51,7 +51,7 @@ pub(crate) fn client(bootstrap: &str) -> ClientConfig {
     config
 }
 
-fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
+pub(crate) fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
     client(bootstrap).create().expect("an admin client")
 }
 

@@ -1,11 +1,13 @@
 //! Buffers for reading, used again and again: fresh memory for every answer costs more than the copy
 //! out of the page cache.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
 use super::sync::lock;
+use crate::buffer::Buffer;
 
 /// What clients ask of one partition by default.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -14,31 +16,35 @@ const MAX_KEPT: usize = 8;
 
 /// Buffers that nobody uses at the moment.
 #[derive(Default)]
-pub(super) struct Buffers(Mutex<Vec<Box<[u8]>>>);
+pub(super) struct Buffers(Mutex<Vec<Buffer>>);
 
 /// A buffer on loan, as `Bytes` that give it back when the last of them is dropped.
 pub(super) struct Loan {
-    buffer: Option<Box<[u8]>>,
+    buffer: Option<Buffer>,
     length: usize,
     home: Arc<Buffers>,
 }
 
 impl Buffers {
     /// A buffer of this length; what is in it is left over from before.
-    pub(super) fn lend(self: &Arc<Self>, length: usize) -> Loan {
+    pub(super) fn lend(self: &Arc<Self>, length: usize) -> io::Result<Loan> {
         // A small answer in a large buffer would take memory that nobody has counted.
         let is_worth_it = (BUFFER_BYTES / 2..=BUFFER_BYTES).contains(&length);
-        let buffer = if is_worth_it {
-            let kept = lock(&self.0).pop();
-            kept.unwrap_or_else(|| vec![0; BUFFER_BYTES].into())
+        let kept = if is_worth_it {
+            lock(&self.0).pop()
         } else {
-            vec![0; length].into()
+            None
         };
-        Loan {
+        let buffer = match kept {
+            Some(buffer) => buffer,
+            None if is_worth_it => Buffer::zeroed(BUFFER_BYTES)?,
+            None => Buffer::zeroed(length)?,
+        };
+        Ok(Loan {
             buffer: Some(buffer),
             length,
             home: Arc::clone(self),
-        }
+        })
     }
 }
 
@@ -85,7 +91,7 @@ mod tests {
     #[test]
     fn a_buffer_comes_back_when_its_last_reader_is_done() {
         let buffers = Arc::new(Buffers::default());
-        let mut loan = buffers.lend(BUFFER_BYTES - 1);
+        let mut loan = buffers.lend(BUFFER_BYTES - 1).unwrap();
         loan.filled()[..5].copy_from_slice(b"01234");
         let bytes = loan.into_bytes(4);
         let part = bytes.slice(1..);
@@ -93,7 +99,7 @@ mod tests {
         assert_eq!((&part[..], kept(&buffers)), (&b"123"[..], 0));
         drop(part);
         assert_eq!(kept(&buffers), 1);
-        drop(buffers.lend(BUFFER_BYTES));
+        drop(buffers.lend(BUFFER_BYTES).unwrap());
         assert_eq!(kept(&buffers), 1);
     }
 
@@ -101,12 +107,13 @@ mod tests {
     fn neither_small_nor_large_buffers_nor_many_are_kept() {
         let buffers = Arc::new(Buffers::default());
         for length in [0, 1, BUFFER_BYTES / 2 - 1, BUFFER_BYTES + 1] {
-            assert_eq!(buffers.lend(length).filled().len(), length);
+            assert_eq!(buffers.lend(length).unwrap().filled().len(), length);
             assert_eq!(kept(&buffers), 0);
         }
         let many: Vec<_> = (0..MAX_KEPT + 3)
-            .map(|_| buffers.lend(BUFFER_BYTES))
-            .collect();
+            .map(|_| buffers.lend(BUFFER_BYTES).unwrap())
+            .collect()
+            .unwrap();
         drop(many);
         assert_eq!(kept(&buffers), MAX_KEPT);
     }

@@ -103,7 +103,7 @@ impl Partition {
             portion.max_bytes
         };
         let count = (view.readable - first.position).min(wanted_bytes as u64);
-        let mut records = self.buffers.lend(count as usize);
+        let mut records = self.buffers.lend(count as usize)?;
         file.read_exact_at(records.filled(), first.position)?;
         let (whole_bytes, next_offset) = whole_batches(records.filled());
         if let Some(offset) = next_offset {

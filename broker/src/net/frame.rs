@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use kafka_protocol::messages::ApiKey;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::config::Limits;
+use crate::{buffer::Buffer, config::Limits};
 
 /// The length, and the key of the request behind it.
 const PREFIX_BYTES: usize = 6;
@@ -67,14 +67,9 @@ pub(super) async fn read_frame(
         let units = u32::try_from(room_bytes.div_ceil(ROOM_UNIT)).unwrap_or(u32::MAX);
         let acquired = Arc::clone(room).acquire_many_owned(units).await;
         let room = acquired.map_err(|_closed| FrameError::Stopping)?;
-        let mut bytes = BytesMut::with_capacity(length);
-        bytes.extend_from_slice(&prefix[PREFIX_BYTES - KEY_BYTES..]);
-        let mut rest = reader.take((length - KEY_BYTES) as u64);
-        while bytes.len() < length {
-            if rest.read_buf(&mut bytes).await? == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-            }
-        }
+        let mut bytes = Buffer::zeroed(length)?;
+        bytes[..KEY_BYTES].copy_from_slice(&prefix[PREFIX_BYTES - KEY_BYTES..]);
+        reader.read_exact(&mut bytes[KEY_BYTES..]).await?;
         Ok(Frame {
             bytes: bytes.freeze(),
             room,

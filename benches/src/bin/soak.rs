@@ -1,0 +1,47 @@
+//! `script/soak`: long runs that end with a verdict.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use benches::{
+    brokers::contender::become_broker_if_child,
+    soak::{self, Plan},
+};
+use clap::{Parser, Subcommand, value_parser};
+
+/// Long runs that end with a verdict.
+#[derive(Parser)]
+struct Arguments {
+    /// An empty folder on the disk to be used; its content is the caller's to remove.
+    #[arg(long)]
+    data: PathBuf,
+    #[command(subcommand)]
+    soak: Soak,
+}
+
+#[derive(Subcommand)]
+enum Soak {
+    /// The embedded broker under small and large records at once, with retention on.
+    Broker {
+        /// Records of about 200 bytes.
+        #[arg(long, default_value_t = 10_000_000, value_parser = value_parser!(u64).range(1..))]
+        small: u64,
+        /// Records of 100 KB to 6 MB.
+        #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u64).range(1..))]
+        large: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    become_broker_if_child();
+    let arguments = Arguments::parse();
+    let Soak::Broker { small, large } = arguments.soak;
+    let plan = Plan {
+        small_records: small,
+        large_records: large,
+    };
+    if soak::broker(plan, &arguments.data) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
