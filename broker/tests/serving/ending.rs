@@ -1,8 +1,8 @@
 //! The end of a broker, and of clients in the middle of something.
 
-use std::time::Duration;
+use std::path::Path;
 
-use broker::{Broker, BrokerConfig, Limits};
+use broker::{Broker, BrokerConfig};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::{CreateTopicsRequest, MetadataRequest};
 use tokio::time::timeout;
@@ -51,34 +51,37 @@ async fn a_client_that_takes_no_answers_does_not_keep_the_broker_from_closing_we
     drop(deaf);
 }
 
-/// Clients that are gone before their topic is made, and a broker that notices at once.
+/// Whether the broker has begun to make a topic.
+fn is_begun(folder: &Path, topic: &str) -> bool {
+    let folders = std::fs::read_dir(folder.join("logs")).unwrap();
+    let mut names = folders.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.any(|name| name.starts_with(&format!("{topic}~")))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_made_wholly_even_if_its_client_is_gone() {
     let folder = folder();
-    let limits = Limits {
-        send: Duration::from_millis(1),
-        ..Limits::default()
-    };
-    let config = BrokerConfig {
-        limits,
-        ..BrokerConfig::new(folder.path())
-    };
-    let first = Broker::start(config).await.expect("a broker");
-    for round in 0..30 {
+    let first = broker(&folder).await;
+    for round in 0..10 {
         let mut client = Client::to(first.addr()).await;
-        let topic = CreatableTopic::default()
-            .with_name(name(&format!("t{round}")))
+        let topic = format!("t{round}");
+        let made = CreatableTopic::default()
+            .with_name(name(&topic))
             .with_num_partitions(20)
             .with_replication_factor(1);
-        client.send(12, &MetadataRequest::default().with_topics(None)).await;
-        client.send(5, &CreateTopicsRequest::default().with_topics(vec![topic])).await;
-        // A reset: what is answered next finds nobody.
-        client.stream.set_zero_linger().unwrap();
+        client.send(5, &CreateTopicsRequest::default().with_topics(vec![made])).await;
+        let begun = async {
+            while !is_begun(folder.path(), &topic) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, begun).await.expect("begun in time");
         drop(client);
         // Changes are made one after the other, so this one ends after it.
         create(first.addr(), &format!("behind-{round}"), &[]).await;
     }
     let before = topics(first.addr()).await;
+    assert_eq!(before.len(), 20);
     first.close().await;
     let second = broker(&folder).await;
     assert_eq!(topics(second.addr()).await, before);

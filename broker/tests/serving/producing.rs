@@ -77,9 +77,15 @@ async fn answers_come_in_the_order_of_their_requests() {
 #[tokio::test]
 async fn a_producer_that_wants_no_answer_learns_of_a_refusal_by_the_end_of_its_connection() {
     let folder = folder();
-    let broker = broker(&folder).await;
+    let config = BrokerConfig {
+        // So that the second flush is some time off.
+        flush_interval: Duration::from_millis(300),
+        ..BrokerConfig::new(folder.path())
+    };
+    let broker = Broker::start(config).await.expect("a broker");
     create(broker.addr(), TOPIC, &[]).await;
     let mut client = Client::to(broker.addr()).await;
+    client.call(7, &produce_request(TOPIC, records())).await;
     // How long to wait for replicas is nothing to a producer that waits for none.
     let taken = produce_request(TOPIC, records()).with_acks(0).with_timeout_ms(0);
     client.send(7, &taken).await;
@@ -88,7 +94,7 @@ async fn a_producer_that_wants_no_answer_learns_of_a_refusal_by_the_end_of_its_c
     let refused = produce_request("absent", records()).with_acks(0);
     client.send(7, &refused).await;
     assert!(client.next().await.is_none(), "the connection is closed");
-    assert_eq!(end_of(broker.addr(), TOPIC).await, 3);
+    assert_eq!(end_of(broker.addr(), TOPIC).await, 6);
     broker.close().await;
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn name(name: &str) -> TopicName {
 
 /// One connection; requests are numbered as they are sent.
 pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+    stream: TcpStream,
     sent: i32,
 }
 
