@@ -3,44 +3,13 @@
 use std::time::Duration;
 
 use broker::{Broker, BrokerConfig, Limits};
-use bytes::{Bytes, BytesMut};
-use indexmap::IndexMap;
 use kafka_protocol::messages::{ApiVersionsRequest, ProduceRequest};
-use kafka_protocol::records::{
-    Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
-};
 
 use crate::common::{broker, end_of, folder, records};
-use crate::support::{Client, TOPIC, create, delete, produce_request};
+use crate::support::{Client, TOPIC, create, delete, large, produce_request};
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const LARGE_BYTES: usize = 150 << 10;
-
-/// One record of `bytes` bytes.
-fn large(bytes: usize) -> Bytes {
-    let record = Record {
-        transactional: false,
-        control: false,
-        delete_horizon: false,
-        partition_leader_epoch: -1,
-        producer_id: -1,
-        producer_epoch: -1,
-        timestamp_type: TimestampType::Creation,
-        offset: 0,
-        sequence: -1,
-        timestamp: 1_700_000_000_000,
-        key: None,
-        value: Some(vec![7; bytes].into()),
-        headers: IndexMap::default(),
-    };
-    let options = RecordEncodeOptions {
-        version: 2,
-        compression: Compression::None,
-    };
-    let mut batch = BytesMut::new();
-    RecordBatchEncoder::encode(&mut batch, &[record], &options).unwrap();
-    batch.freeze()
-}
 
 fn error_code(answer: &kafka_protocol::messages::ProduceResponse) -> i16 {
     answer.responses[0].partition_responses[0].error_code
