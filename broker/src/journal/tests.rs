@@ -37,6 +37,7 @@ async fn what_was_put_is_there_after_reopening() {
 /// A file in memory that can be full, and whose flushes wait to be let through.
 struct SlowFile {
     gate: std::sync::mpsc::Receiver<()>,
+    begun: Arc<AtomicUsize>,
     flushes: Arc<AtomicUsize>,
     is_full: Arc<AtomicBool>,
 }
@@ -50,6 +51,7 @@ impl JournalFile for SlowFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
         self.gate
             .recv()
             .map_err(|_closed| io::ErrorKind::BrokenPipe)?;
@@ -77,6 +79,7 @@ impl JournalFile for SlowFile {
 struct Slow {
     journal: Journal,
     gate: std::sync::mpsc::SyncSender<()>,
+    begun: Arc<AtomicUsize>,
     flushes: Arc<AtomicUsize>,
     is_full: Arc<AtomicBool>,
 }
@@ -85,8 +88,10 @@ impl Slow {
     fn new() -> Self {
         let (gate, receiver) = std::sync::mpsc::sync_channel(1_000);
         let (flushes, is_full) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let begun = Arc::<AtomicUsize>::default();
         let file = SlowFile {
             gate: receiver,
+            begun: begun.clone(),
             flushes: flushes.clone(),
             is_full: is_full.clone(),
         };
@@ -94,6 +99,7 @@ impl Slow {
         Self {
             journal: Journal::start(store).unwrap(),
             gate,
+            begun,
             flushes,
             is_full,
         }
@@ -112,8 +118,7 @@ async fn whoever_comes_during_a_flush_shares_the_next_one() {
         let journal = slow.journal.clone();
         tasks.spawn(async move { journal.put(set(&format!("k{number}"), json!(number))).await });
         // The first is with the file before the others come.
-        tokio::task::yield_now().await;
-        while number == 0 && slow.waiting() > 0 {
+        while slow.begun.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
         }
     }

@@ -179,18 +179,31 @@ impl Partition {
         if offset <= log_start {
             return Ok(log_start);
         }
-        checkpoint::save_start(&*self.disk, &self.folder, offset)?;
-        let left_behind: Vec<i64> = {
+        if let Err(error) = checkpoint::save_start(&*self.disk, &self.folder, offset) {
+            // On a full disk this may be how room is made: whole segments go without being written
+            // down, since a log starts where its first segment does.
+            if !self.drop_below(offset)? {
+                return Err(error.into());
+            }
+            checkpoint::save_start(&*self.disk, &self.folder, offset)?;
+        }
+        {
             let mut shape = write_lock(&self.shape);
             shape.log_start = offset;
             shape.epochs.forget_before(offset);
-            deletable(&shape)
-                .take_while(|(_base, summary)| summary.end_offset <= offset)
-                .map(|(base, _summary)| base)
-                .collect()
-        };
-        self.drop_segments(&left_behind)?;
+        }
+        self.drop_below(offset)?;
         Ok(offset)
+    }
+
+    /// Drops the segments that end at an offset or before; whether there were any.
+    fn drop_below(&self, offset: i64) -> io::Result<bool> {
+        let left_behind: Vec<i64> = deletable(&read_lock(&self.shape))
+            .take_while(|(_base, summary)| summary.end_offset <= offset)
+            .map(|(base, _summary)| base)
+            .collect();
+        self.drop_segments(&left_behind)?;
+        Ok(!left_behind.is_empty())
     }
 }
 

@@ -117,3 +117,28 @@ async fn idle_producers_are_forgotten() {
     bench.sweep(super::super::now_ms() + 2 * 24 * 60 * 60 * 1000);
     assert_eq!(bench.log.producers(), 0);
 }
+
+#[tokio::test]
+async fn a_full_disk_lets_whole_segments_be_deleted() {
+    let mut bench = with(|_settings| {});
+    for _batch in 0..40 {
+        bench.append(&Making::records(3)).await.unwrap();
+    }
+    bench.sweep(0);
+    let segments = bench.files("log").len();
+    bench.disk.set(|disk| &disk.full, true);
+    // The start itself cannot be written down, and no room is made on this disk.
+    assert!(matches!(
+        bench.log.delete_before(100).await,
+        Err(ReadError::Io(_))
+    ));
+    let start = bench.log.offsets().log_start;
+    assert!(start > 50 && start <= 100, "{start}");
+    assert!(bench.files("log").len() < segments / 2);
+    bench.reopen();
+    assert_eq!(bench.log.offsets().log_start, start);
+
+    bench.disk.set(|disk| &disk.full, false);
+    assert_eq!(bench.log.delete_before(100).await.unwrap(), 100);
+    assert_eq!(bench.offsets_from(100, 1), (100..120).collect::<Vec<_>>());
+}

@@ -3,44 +3,13 @@
 use std::time::Duration;
 
 use broker::{Broker, BrokerConfig, Limits};
-use bytes::{Bytes, BytesMut};
-use indexmap::IndexMap;
 use kafka_protocol::messages::{ApiVersionsRequest, ProduceRequest};
-use kafka_protocol::records::{
-    Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
-};
 
 use crate::common::{broker, end_of, folder, records};
-use crate::support::{Client, TOPIC, create, delete, produce_request};
+use crate::support::{Client, TOPIC, create, delete, large, produce_request};
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const LARGE_BYTES: usize = 150 << 10;
-
-/// One record of `bytes` bytes.
-fn large(bytes: usize) -> Bytes {
-    let record = Record {
-        transactional: false,
-        control: false,
-        delete_horizon: false,
-        partition_leader_epoch: -1,
-        producer_id: -1,
-        producer_epoch: -1,
-        timestamp_type: TimestampType::Creation,
-        offset: 0,
-        sequence: -1,
-        timestamp: 1_700_000_000_000,
-        key: None,
-        value: Some(vec![7; bytes].into()),
-        headers: IndexMap::default(),
-    };
-    let options = RecordEncodeOptions {
-        version: 2,
-        compression: Compression::None,
-    };
-    let mut batch = BytesMut::new();
-    RecordBatchEncoder::encode(&mut batch, &[record], &options).unwrap();
-    batch.freeze()
-}
 
 fn error_code(answer: &kafka_protocol::messages::ProduceResponse) -> i16 {
     answer.responses[0].partition_responses[0].error_code
@@ -77,9 +46,15 @@ async fn answers_come_in_the_order_of_their_requests() {
 #[tokio::test]
 async fn a_producer_that_wants_no_answer_learns_of_a_refusal_by_the_end_of_its_connection() {
     let folder = folder();
-    let broker = broker(&folder).await;
+    let config = BrokerConfig {
+        // So that the second flush is some time off.
+        flush_interval: Duration::from_millis(300),
+        ..BrokerConfig::new(folder.path())
+    };
+    let broker = Broker::start(config).await.expect("a broker");
     create(broker.addr(), TOPIC, &[]).await;
     let mut client = Client::to(broker.addr()).await;
+    client.call(7, &produce_request(TOPIC, records())).await;
     // How long to wait for replicas is nothing to a producer that waits for none.
     let taken = produce_request(TOPIC, records())
         .with_acks(0)
@@ -90,7 +65,7 @@ async fn a_producer_that_wants_no_answer_learns_of_a_refusal_by_the_end_of_its_c
     let refused = produce_request("absent", records()).with_acks(0);
     client.send(7, &refused).await;
     assert!(client.next().await.is_none(), "the connection is closed");
-    assert_eq!(end_of(broker.addr(), TOPIC).await, 3);
+    assert_eq!(end_of(broker.addr(), TOPIC).await, 6);
     broker.close().await;
 }
 

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use indexmap::IndexMap;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -12,6 +13,9 @@ use kafka_protocol::messages::{
     ProduceRequest, TopicName,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
+use kafka_protocol::records::{
+    Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
+};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -33,7 +37,7 @@ pub(crate) fn name(name: &str) -> TopicName {
 
 /// One connection; requests are numbered as they are sent.
 pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+    stream: TcpStream,
     sent: i32,
 }
 
@@ -64,6 +68,12 @@ impl Client {
         i32::from_be_bytes(answer[..4].try_into().unwrap())
     }
 
+    /// Returns once something of an answer is there; nothing of it is taken.
+    pub(crate) async fn until_answered(&self) {
+        let readable = timeout(PATIENCE, self.stream.readable()).await;
+        readable.expect("in time").expect("an open connection");
+    }
+
     pub(crate) async fn answer<R: Request>(&mut self, version: i16) -> R::Response {
         response_in::<R>(version, &self.next().await.expect("an answer"))
     }
@@ -72,6 +82,32 @@ impl Client {
         self.send(version, request).await;
         self.answer::<R>(version).await
     }
+}
+
+/// One record of `bytes` bytes.
+pub(crate) fn large(bytes: usize) -> Bytes {
+    let record = Record {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: -1,
+        producer_id: -1,
+        producer_epoch: -1,
+        timestamp_type: TimestampType::Creation,
+        offset: 0,
+        sequence: -1,
+        timestamp: 1_700_000_000_000,
+        key: None,
+        value: Some(vec![7; bytes].into()),
+        headers: IndexMap::default(),
+    };
+    let options = RecordEncodeOptions {
+        version: 2,
+        compression: Compression::None,
+    };
+    let mut batch = BytesMut::new();
+    RecordBatchEncoder::encode(&mut batch, &[record], &options).unwrap();
+    batch.freeze()
 }
 
 pub(crate) fn produce_request(topic: &str, records: Bytes) -> ProduceRequest {

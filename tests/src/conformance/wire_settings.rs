@@ -153,7 +153,11 @@ pub async fn settings_that_are_refused(target: &Target) {
         code::INVALID_CONFIG
     );
     let kept = told(&mut client, &name, "retention.bytes").await;
-    assert_eq!(kept.as_deref(), Some(differences::default_retention_bytes(target)), "all or nothing");
+    assert_eq!(
+        kept.as_deref(),
+        Some(differences::default_retention_bytes(target)),
+        "all or nothing"
+    );
 }
 
 pub async fn compacted_topics(target: &Target) {
