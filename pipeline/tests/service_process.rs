@@ -165,7 +165,7 @@ fn either_signal_drains_and_exits_zero() {
         let service = Service::start("either_signal_drains_and_exits_zero", flags);
         let line = service.logged("effective configuration");
         let config = line["config"].as_str().expect("one line of json");
-        assert!(config.contains("\"topic_prefix\":\"kadr\""), "{config}");
+        assert!(config.contains("\"shutdown_grace\":\"8s\""), "{config}");
         service.logged("serving");
         service.send(signal);
         service.logged("drained");
