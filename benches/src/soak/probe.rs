@@ -49,6 +49,9 @@ pub(super) fn send(bootstrap: &str, course: &Course) {
         }
         sequence += 1;
     }
+    if course.is_given_up() {
+        return;
+    }
     if let Err(cause) = producer.flush(PATIENCE) {
         course.give_up(&format!("probe: records without an answer: {cause}"));
     }

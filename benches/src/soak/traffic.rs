@@ -121,6 +121,9 @@ pub(super) fn consume(bootstrap: &str, course: &Course, flow: &Flow) {
             reader.commit(&consumer, CommitMode::Async);
         }
     }
+    if course.is_given_up() {
+        return;
+    }
     let done_at = Instant::now();
     while done_at.elapsed() < AFTERMATH {
         reader.poll(&consumer);
