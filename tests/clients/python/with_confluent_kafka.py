@@ -246,6 +246,10 @@ class Member:
     def owns(self):
         return len(self.consumer.assignment())
 
+    def stands_at(self, offset):
+        """Whether this is where it stands in all it owns: what it has not read itself it cannot commit."""
+        return all(part.offset == offset for part in self.consumer.position(self.consumer.assignment()))
+
 
 def consuming_by_group(strategy):
     topic, group = unique("grouped"), unique("group")
@@ -273,7 +277,8 @@ def consuming_by_group(strategy):
     with check(f"the two read every record ({strategy})"):
         def complete():
             turns(first, second)
-            return len(set(first.read + second.read)) == 100
+            read = set(first.read + second.read)
+            return len(read) == 100 and first.stands_at(25) and second.stands_at(25)
 
         until("100 records", complete)
     with check(f"the group is listed and described with its members ({strategy})"):
