@@ -18,7 +18,8 @@ export function arrange({ count, width, height, aspect, caption, gap }) {
     const widest = (width - gap * (columns - 1)) / columns
     const highest = (height - gap * (rows - 1)) / rows - caption
     const fitting = Math.min(widest, highest * aspect)
-    if (fitting > best.width) best = { columns, width: Math.floor(fitting) }
+    // As large with fewer columns is as good: the tiles then have room at their sides.
+    if (Math.floor(fitting) > best.width) best = { columns, width: Math.floor(fitting) }
   }
   return best
 }

@@ -14,6 +14,7 @@ export class Picture {
   #onDrawn
   #onScreen = true
   #busy = false
+  #drawnAny = false
   /** @type {import('./live.js').LiveFrame | null} */
   #waiting = null
 
@@ -56,14 +57,32 @@ export class Picture {
     this.#busy = false
   }
 
+  /**
+   * Shows the last picture of a source that has stopped, where none was drawn while it ran.
+   *
+   * @param {string} url
+   */
+  async showLast(url) {
+    const answer = await fetch(url).catch(() => null)
+    if (!answer?.ok || this.#drawnAny || this.#waiting) return
+    const bitmap = await createImageBitmap(await answer.blob()).catch(() => null)
+    if (bitmap && !this.#drawnAny) this.#paint(bitmap)
+  }
+
   /** @param {import('./live.js').LiveFrame} frame */
   async #draw({ header, jpeg }) {
     const bitmap = await createImageBitmap(jpeg)
     await new Promise(requestAnimationFrame)
+    this.#drawnAny = true
+    this.#paint(bitmap)
+    this.#onDrawn(header, localNow())
+  }
+
+  /** @param {ImageBitmap} bitmap */
+  #paint(bitmap) {
     if (this.#canvas.width !== bitmap.width) this.#canvas.width = bitmap.width
     if (this.#canvas.height !== bitmap.height) this.#canvas.height = bitmap.height
     this.#pen.drawImage(bitmap, 0, 0)
     bitmap.close()
-    this.#onDrawn(header, localNow())
   }
 }

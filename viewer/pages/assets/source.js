@@ -93,22 +93,24 @@ function drawn(header, at_ms) {
   }
 }
 
-/** @param {import('./live.js').Header} header */
+/** @param {import('./live.js').Header | import('./live.js').Summary} header */
 function showNow(header) {
   counts.show(header.counts)
-  const [first] = header.classes
+  const first = 'classes' in header ? header.classes[0] : undefined
   const nothing = header.counts.every(({ count }) => count === 0)
   byId('nothing').hidden = !nothing
   setText(byId('nothing'), first ? `The picture shows: ${first.label} ${percent(first.score)}` : 'Nothing found.')
   setText(byId('model'), modelName(header.model))
   setText(byId('size'), `${header.width} × ${header.height}`)
-  byId('frame').style.setProperty('--aspect', `${header.width} / ${header.height}`)
+  byId('sheet').style.setProperty('--aspect', `${header.width} / ${header.height}`)
+  byId('sheet').style.setProperty('--ratio', String(header.width / header.height))
 }
 
 /** @param {import('./live.js').Summary[]} summaries */
 function showSources(summaries) {
   summary = summaries.find((other) => other.id === id) ?? null
   if (summary && !remembered) remember()
+  if (summary && drawn_ms === 0) showNow(summary)
   const unknown = summary === null && localNow() - opened_ms > PATIENCE_MS
   byId('unknown').hidden = !unknown
   byId('sheet').hidden = summary === null
@@ -146,6 +148,7 @@ function refresh() {
   document.body.dataset.state = state
   setText(byId('state'), words)
   if (state !== stateWas && state !== 'waiting') setText(byId('news'), `${id}: ${words}`)
+  if (state === 'stale' && stateWas !== 'stale' && drawn_ms === 0) picture.showLast(sourceApi(id, '/snapshot.jpg'))
   stateWas = state
   setText(byId('fps'), summary ? perSecond(summary.fps) : '–')
   setText(byId('latency'), state === 'live' ? milliseconds(median(latencies_ms)) : '–')

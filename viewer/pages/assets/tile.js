@@ -1,5 +1,6 @@
 // One tile of the wall: a source's newest picture, how fresh it is, and what is in it.
 
+import { sourceApi } from './api.js'
 import { Counts, inWords } from './counts.js'
 import { element, setText } from './dom.js'
 import { localNow } from './clock.js'
@@ -26,6 +27,7 @@ export class Tile {
   #canvas = element('canvas', { role: 'img', width: 640, height: 480 })
   #frame = element('div', { class: 'frame' })
   #badge = element('p', { class: 'badge' })
+  #speed = element('p', { class: 'speed' })
   #fps = element('span')
   #latency = element('b')
   #counts
@@ -52,8 +54,8 @@ export class Tile {
     this.#frame.append(this.#canvas, this.#badge)
     this.#canvas.setAttribute('aria-label', `${summary.id}: waiting for the first picture`)
     const latency = element('span', { title: 'From capture to this screen' }, 'latency ', this.#latency)
-    const speed = element('p', { class: 'speed' }, this.#fps, latency)
-    const line = element('div', { class: 'line' }, element('h2', { id, text: summary.id }), speed)
+    this.#speed.append(this.#fps, latency)
+    const line = element('div', { class: 'line' }, element('h2', { id, text: summary.id }), this.#speed)
     this.link = element(
       'a',
       { class: 'tile', href: `/sources/${encodeURIComponent(summary.id)}`, 'aria-labelledby': `${id} ${id}-state` },
@@ -62,6 +64,7 @@ export class Tile {
     )
     this.item = element('li', {}, this.link)
     this.#picture = new Picture(this.#canvas, (header, drawn_ms) => this.#drawn(header, drawn_ms))
+    this.#counts.show(summary.counts)
     this.update(summary)
   }
 
@@ -85,12 +88,16 @@ export class Tile {
    * @param {boolean} connected
    */
   refresh(connected) {
+    const before = this.state
     this.state = this.#stateNow(connected)
+    if (this.state === 'stale' && before !== 'stale' && this.#shown_ms === 0) {
+      this.#picture.showLast(sourceApi(this.summary.id, '/snapshot.jpg'))
+    }
     this.link.dataset.state = this.state
     setText(this.#badge, this.#words())
     const live = this.state === 'live'
     setText(this.#latency, live ? milliseconds(median(this.#latencies_ms)) : '–')
-    this.#fps.hidden = !live
+    this.#speed.hidden = !live
   }
 
   /** @param {boolean} connected @returns {TileState} */

@@ -97,8 +97,7 @@ async function openLink(id) {
     if (frame.status === 'failed') throw frame.error
     await showFrame(frame, `Frame ${id}`)
   } catch (error) {
-    const back = element('p', {}, element('a', { class: 'button', href: '/upload', text: 'Upload a photo' }))
-    place.replaceChildren(element('h2', { id: 'result-title', text: 'No result to show' }), problemNote(/** @type {Problem} */ (error)), back)
+    place.replaceChildren(element('h2', { id: 'result-title', text: 'No result to show' }), problemNote(/** @type {Problem} */ (error)))
   }
 }
 

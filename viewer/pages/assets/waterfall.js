@@ -47,7 +47,7 @@ export class Waterfall {
   /** @param {HTMLElement} list an `ol` */
   constructor(list) {
     this.#rows = STAGES.map(({ key, name, what }) => {
-      const bar = element('span', { class: 'bar-fill' })
+      const bar = element('span', { class: 'bar-fill', hidden: true })
       const value = element('span', { class: 'value' })
       const label = element('span', { class: 'stage', text: name })
       list.append(element('li', { title: what, 'data-stage': key }, label, element('span', { class: 'track', 'aria-hidden': 'true' }, bar), value))
@@ -69,6 +69,7 @@ export class Waterfall {
     let start = 0
     this.#rows.forEach(({ bar, value }, index) => {
       const share = middles[index] / all
+      bar.hidden = false
       bar.style.left = `${start * 100}%`
       bar.style.width = `${share * 100}%`
       setText(value, milliseconds(middles[index]))
