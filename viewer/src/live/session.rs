@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::{SinkExt, future};
 use tokio::{
     sync::watch,
-    time::{Instant, interval, sleep_until, timeout},
+    time::{Instant, interval_at, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -115,7 +115,8 @@ impl Session {
     ) -> Result<std::convert::Infallible, Ended> {
         let server_ms = self.hub.now().unix_ms();
         self.say(&ToClient::Hello { server_ms }).await?;
-        let mut roster_due = interval(ROSTER_INTERVAL);
+        self.send_roster().await?;
+        let mut roster_due = interval_at(Instant::now() + ROSTER_INTERVAL, ROSTER_INTERVAL);
         loop {
             // Marked as heard before looking, so that a frame that comes in between rings again.
             self.frame_bell.mark_unchanged();
