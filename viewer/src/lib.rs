@@ -47,7 +47,7 @@ use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::task::TaskTracker;
 
 pub use self::{
-    config::{ViewerArgs, ViewerConfig},
+    config::{ServiceArgs, ViewerArgs, ViewerConfig, run},
     metrics::{CAPTURE_TO_JOINED, CLIENTS, FRAMES, REFUSED, REPEATED, STALLED},
 };
 use self::{

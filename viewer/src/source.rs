@@ -30,6 +30,8 @@ pub(crate) struct Source {
     pub(crate) number: u64,
     pub(crate) history: History,
     pub(crate) results: Results,
+    /// Frames shown since the source appeared.
+    frames: u64,
     pace: Pace,
     last_in_time: Option<Timestamp>,
     /// What was last told to the clients.
@@ -40,6 +42,8 @@ pub(crate) struct Source {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Summary {
     pub(crate) id: SourceId,
+    /// Frames shown since the source appeared; grows only.
+    pub(crate) frames: u64,
     pub(crate) fps: f64,
     pub(crate) last_captured_ms: f64,
     pub(crate) last_joined_ms: f64,
@@ -60,6 +64,7 @@ impl Source {
             number,
             history: History::default(),
             results: Results::default(),
+            frames: 0,
             pace: Pace::default(),
             last_in_time: None,
             told_stale: false,
@@ -87,6 +92,7 @@ impl Source {
             self.history.add(joined_ms, &shown.counts);
         }
         self.results.add(result);
+        self.frames += 1;
         self.newest = shown;
         self.number = number;
     }
@@ -107,6 +113,7 @@ impl Source {
         let last_sign = self.last_in_time.unwrap_or(newest.captured_at);
         Summary {
             id: id.clone(),
+            frames: self.frames,
             fps: self.pace.fps(now.steady),
             last_captured_ms: unix_ms(newest.captured_at),
             last_joined_ms: newest.joined.unix_ms(),

@@ -47,3 +47,7 @@ async fn with_common_headers(mut response: Response) -> Response {
     headers.entry(header::CACHE_CONTROL).or_insert(no_store);
     response
 }
+
+#[cfg(test)]
+#[path = "web_tests.rs"]
+mod tests;

@@ -97,3 +97,6 @@ fn no_websocket() -> Problem {
         "connect with ws:// or wss://; for plain HTTP there is /api/sources/{id}/annotated.mjpeg",
     )
 }
+
+#[cfg(test)]
+mod live_tests;
