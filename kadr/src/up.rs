@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use axum::Router;
 use broker::Broker;
-use camera::{CameraConfig, Outlet, camera_router};
+use camera::{CameraArgs, CameraConfig, CamerasConfig};
 use clap::Args;
 use pipeline::{
     frame::SourceId,
@@ -21,6 +22,7 @@ use pipeline::{
 };
 use serde::Serialize;
 use tokio::net::TcpListener;
+use viewer::ViewerArgs;
 
 use crate::embedded::{self, EmbeddedArgs};
 
@@ -33,9 +35,17 @@ pub(crate) struct UpArgs {
     #[arg(long, env = "KADR_LISTEN", default_value = "127.0.0.1:8080", value_name = "IP:PORT", value_parser = parse_listen_address)]
     listen: SocketAddr,
 
-    /// How many simulated belts to film
+    /// How many simulated belts to film where no --source names another camera
     #[arg(long, env = "KADR_CAMERAS", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=16))]
     cameras: u8,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    camera: CameraArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    viewer: ViewerArgs,
 
     #[command(flatten)]
     #[serde(flatten)]
@@ -105,15 +115,8 @@ async fn run_all(
             anyhow::Ok(())
         });
     }
-    let outlet = Outlet {
-        kafka: bus.kafka.clone(),
-        topics: bus.topics.clone(),
-        sink: bus.sink.clone(),
-    };
-    let playback = camera::start(belts(args.cameras)?, &outlet, &context, &mut tasks).await?;
-
+    let routes = start_services(args, &bus, &context, &mut tasks).await?;
     let stop = context.shutdown.token();
-    let routes = camera_router(playback, stop.clone()).merge(admin_router(context.admin_state()));
     tasks.spawn("web", async move {
         serve_http(listener, routes, WEB_LIMITS, stop).await;
         anyhow::Ok(())
@@ -127,13 +130,31 @@ async fn run_all(
     Ok(drained?)
 }
 
-fn belts(count: u8) -> anyhow::Result<Vec<CameraConfig>> {
-    (1..=count)
-        .map(|number| {
-            Ok(CameraConfig {
-                id: SourceId::new(format!("belt-{number}"))?,
-                address: format!("belt://?seed={number}&fps=15&size=640x480").parse()?,
-            })
+/// Readers first, so that nothing written from here on escapes them. All routes share one port.
+async fn start_services(
+    args: &UpArgs,
+    bus: &Bus,
+    context: &Context,
+    tasks: &mut Tasks,
+) -> anyhow::Result<Router> {
+    let viewer = viewer::start(args.viewer.config(), bus, context, tasks).await?;
+    let mut cameras = args.camera.config()?;
+    if cameras.cameras.is_empty() {
+        cameras = belts(args.cameras)?;
+    }
+    let cameras = camera::start(cameras, bus, context, tasks).await?;
+    Ok(viewer
+        .merge(cameras)
+        .merge(admin_router(context.admin_state())))
+}
+
+fn belts(count: u8) -> anyhow::Result<CamerasConfig> {
+    let belts = (1..=count).map(|number| {
+        Ok(CameraConfig {
+            id: SourceId::new(format!("belt-{number}"))?,
+            address: format!("belt://?seed={number}&fps=15&size=640x480").parse()?,
         })
-        .collect()
+    });
+    let cameras = belts.collect::<anyhow::Result<_>>()?;
+    Ok(CamerasConfig { cameras })
 }
