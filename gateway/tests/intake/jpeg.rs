@@ -78,7 +78,10 @@ fn a_colour_profile_stays_within_reason() {
         take_in(&upload, LIMITS).unwrap().jpeg,
         with_segments(&clean, std::slice::from_ref(&profile))
     );
-    let huge = segment(0xe2, &[b"ICC_PROFILE\0\x01\x01", &[7; 60_000][..]].concat());
+    let huge = segment(
+        0xe2,
+        &[&b"ICC_PROFILE\0\x01\x01"[..], &vec![7; 60_000]].concat(),
+    );
     let upload = with_segments(&clean, &vec![huge; 18]);
     assert_eq!(take_in(&upload, LIMITS).unwrap().jpeg, clean);
 
@@ -166,7 +169,7 @@ fn with_frame_byte(offset: usize, value: u8) -> Vec<u8> {
     let frame = jpeg
         .windows(2)
         .position(|marker| marker == [0xff, 0xc0])
-        .unwrap();
+        .expect("a frame header");
     jpeg[frame + offset] = value;
     jpeg
 }

@@ -9,7 +9,7 @@ use crate::fixtures::{
 
 /// The upright picture as a camera held that way stores it.
 fn stored(orientation: u8) -> DynamicImage {
-    let display = Orientation::from_exif(orientation).unwrap();
+    let display = Orientation::from_exif(orientation).expect("1 to 8");
     let undo = match display {
         Orientation::Rotate90 => Orientation::Rotate270,
         Orientation::Rotate270 => Orientation::Rotate90,
@@ -91,7 +91,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 /// The same lossless picture in the extended form, which may carry EXIF.
 fn with_webp_exif(webp: &[u8], exif: &[u8]) -> Vec<u8> {
     let mut body = b"WEBP".to_vec();
-    let image = image::load_from_memory_with_format(webp, ImageFormat::WebP).unwrap();
+    let image = image::load_from_memory_with_format(webp, ImageFormat::WebP).expect("a WebP");
     let side = |length: u32| [&(length - 1).to_le_bytes()[..3]].concat();
     body.extend(webp_chunk(
         *b"VP8X",
