@@ -3,7 +3,6 @@
 
 mod alone;
 mod embedded;
-mod topics;
 mod up;
 
 use std::process::ExitCode;

@@ -8,37 +8,24 @@ use camera::{CameraConfig, Outlet, camera_router};
 use clap::Args;
 use pipeline::{
     frame::SourceId,
-    kafka::{KafkaConfig, KafkaMetrics, Link, PropertyError, Sink, ensure_topics},
+    kafka::{KafkaConfig, PropertyError, ensure_topics, frame_topics},
     service::{
-        Context, KafkaArgs, OperatingArgs, Part, Tasks,
+        Bus, Context, KafkaArgs, OperatingArgs, Tasks,
         admin::admin_router,
+        alone::{BROKER_PATIENCE, WEB_LIMITS},
         config::{KafkaSettingsError, parse_listen_address},
-        http::{HttpLimits, bind, serve_http},
+        http::{bind, serve_http},
         run_service,
     },
     topic::Topics,
 };
 use serde::Serialize;
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::net::TcpListener;
 
-use crate::{
-    embedded::{self, EmbeddedArgs},
-    topics,
-};
+use crate::embedded::{self, EmbeddedArgs};
 
-/// How long the brokers may take to answer at start.
-const BROKER_PATIENCE: Duration = Duration::from_secs(15);
-
-const LINK_INTERVAL: Duration = Duration::from_secs(1);
-const LINK_DEADLINE: Duration = Duration::from_secs(15);
-
-/// Browsers hold a connection for each moving picture.
-const WEB_LIMITS: HttpLimits = HttpLimits {
-    max_connections: 512,
-    header_deadline: Duration::from_secs(10),
-    write_stall: Duration::from_secs(10),
-    grace: Duration::from_secs(2),
-};
+/// Health that has not heard of the broker's disk for so long is not ready.
+const DISK_DEADLINE: Duration = Duration::from_secs(15);
 
 #[derive(Args, Clone, Debug, Serialize)]
 pub(crate) struct UpArgs {
@@ -103,28 +90,13 @@ async fn run_all(
 ) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let topics = Topics::new(&args.kafka.topic_prefix)?;
-    ensure_topics(&kafka, &topics::specs(&topics), BROKER_PATIENCE).await?;
+    ensure_topics(&kafka, &frame_topics(&topics), BROKER_PATIENCE).await?;
 
-    let kafka_metrics = KafkaMetrics::register(context.metrics.registry())?;
-    let sink = Sink::start(&kafka, &kafka_metrics)?;
-    let part = context.health.register("kafka", LINK_DEADLINE);
-    let mut link = sink.link();
-    let link_stop = context.shutdown.token();
-    let outlet = Outlet {
-        kafka,
-        topics,
-        sink,
-    };
+    let bus = Bus::open(kafka, topics, &context)?;
     let mut tasks = Tasks::new(&context.shutdown);
-    tasks.spawn("kafka link", async move {
-        link_stop
-            .run_until_cancelled(report_link(&mut link, &part))
-            .await;
-        part.retire();
-        anyhow::Ok(())
-    });
+    bus.report(&context, &mut tasks);
     if let Some(broker) = broker {
-        let part = context.health.register("broker", LINK_DEADLINE);
+        let part = context.health.register("broker", DISK_DEADLINE);
         let stop = context.shutdown.token();
         tasks.spawn("broker disk", async move {
             stop.run_until_cancelled(embedded::report(&broker, &part))
@@ -133,6 +105,11 @@ async fn run_all(
             anyhow::Ok(())
         });
     }
+    let outlet = Outlet {
+        kafka: bus.kafka.clone(),
+        topics: bus.topics.clone(),
+        sink: bus.sink.clone(),
+    };
     let playback = camera::start(belts(args.cameras)?, &outlet, &context, &mut tasks).await?;
 
     let stop = context.shutdown.token();
@@ -144,27 +121,10 @@ async fn run_all(
     println!("Kadr is running: http://{address}/");
 
     let drained = tasks.drained().await;
-    outlet
-        .sink
-        .close(context.shutdown.grace())
+    bus.close(context.shutdown.grace())
         .await
         .context("frames were still on their way to Kafka")?;
     Ok(drained?)
-}
-
-/// Tells the health page whether the brokers answer, for ever.
-async fn report_link(link: &mut watch::Receiver<Link>, part: &Part) {
-    loop {
-        match &*link.borrow_and_update() {
-            Link::Connecting => part.starting("connecting to the brokers"),
-            Link::Up => part.ready(),
-            Link::Down(reason) => part.not_ready(reason),
-        }
-        // Reported again even without news, so that only a stuck loop misses the deadline.
-        if let Ok(Err(_sink_gone)) = timeout(LINK_INTERVAL, link.changed()).await {
-            return;
-        }
-    }
 }
 
 fn belts(count: u8) -> anyhow::Result<Vec<CameraConfig>> {

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use pipeline::detections::{
     AnnotatedPlace, BBox, Classification, Color, Detections, DetectionsError, Instance, Mask,
-    ModelVersion, Timings, result_schema,
+    ModelVersion, Rgb, Timings, result_schema,
 };
 use pipeline::frame::{Carried, Frame, SourceId, TraceContext};
 use pipeline::mask::Crop;
@@ -50,6 +50,7 @@ fn instances() -> Vec<Instance> {
         bbox: mask.bbox(),
         area: mask.area(),
         segmentation: Some(mask),
+        class_color: Some(Rgb([230, 25, 75])),
         color: Some(Color {
             rgb: [200, 30, 20],
             ryb: [190, 10, 5],
@@ -68,6 +69,7 @@ fn instances() -> Vec<Instance> {
         },
         area: 0,
         segmentation: None,
+        class_color: None,
         color: None,
     };
     vec![gear, without_mask]
@@ -144,7 +146,8 @@ fn the_json_has_exactly_the_names_of_the_contract() {
                     "bbox": [600.0, 470.0, 2.0, 2.0],
                     "area": 3,
                     "segmentation": { "size": [480, 640], "counts": "ffi81o>1Y[a0" },
-                    "color": { "rgb": [200, 30, 20], "ryb": [190, 10, 5], "name": "red" },
+                    "class_color": "#e6194b",
+                "color": { "rgb": [200, 30, 20], "ryb": [190, 10, 5], "name": "red" },
                 },
                 {
                     "label": "bolt",

@@ -5,17 +5,20 @@
 //! removed or changed, so readers ignore fields that they do not know; these types do so too.
 //!
 //! Always written: everything but what is an `Option` here. Absent, and never `null`: the
-//! segmentation of an instance whose model gives boxes alone, the colour where none was measured, and
-//! the place of the annotated picture where none was made. A reader of these types also accepts a
-//! result without `instances`, `classes` or `timings_ms`, as a foreign detector may write.
+//! segmentation of an instance whose model gives boxes alone, the class's colour where nothing is
+//! drawn, the instance's colour where none was measured, and the place of the annotated picture where
+//! none was made. A reader of these types also accepts a result without `instances`, `classes` or
+//! `timings_ms`, as a foreign detector may write.
 
 mod bbox;
 mod check;
+mod rgb;
 mod schema;
 
 pub use crate::mask::Mask;
 pub use bbox::BBox;
 pub use check::DetectionsError;
+pub use rgb::{Rgb, RgbError};
 pub use schema::{SchemaVersion, result_schema};
 
 use crate::frame::{Frame, FrameId, SourceId, rfc3339_micros};
@@ -107,6 +110,10 @@ pub struct Instance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "crate::mask::Segmentation")]
     pub segmentation: Option<Mask>,
+    /// The colour in which its class is drawn, when the detector draws.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Rgb")]
+    pub class_color: Option<Rgb>,
     /// The colour of its pixels, when it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Color")]

@@ -38,6 +38,9 @@ impl Lane {
     }
 }
 
+/// The deadline of a frame on the live lane whose producer names none.
+pub const DEFAULT_LIVE_DEADLINE_MS: u32 = 1000;
+
 /// One picture on its way through the pipeline: as captured, or as annotated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -97,6 +100,11 @@ impl Frame {
         now.duration_since(self.captured_at)
     }
 
+    /// Whether it came by the live lane: there every frame has a deadline, and only there.
+    pub fn is_live(&self) -> bool {
+        self.deadline_ms.is_some()
+    }
+
     /// Whether the deadline has passed; never true for a frame without one.
     pub fn is_stale(&self, now: Timestamp) -> bool {
         self.deadline_ms.is_some_and(|deadline_ms| {
@@ -146,6 +154,7 @@ mod tests {
     #[test]
     fn a_frame_without_a_deadline_is_never_stale() {
         let frame = frame(None);
+        assert!(!frame.is_live());
         assert!(!frame.is_stale(frame.captured_at + SignedDuration::from_hours(24 * 365)));
     }
 

@@ -1,6 +1,7 @@
 //! Kafka source, sink and admin over librdkafka.
 //!
 //! - [`KafkaConfig`]: brokers and properties, our defaults, secrets redacted
+//! - [`frame_topics`]: the topics as every service expects them
 //! - [`ensure_topics`]: creates the topics, or says what is wrong with them
 //! - [`Source`]: a group member that yields [`Received`] records and commits them in order
 //! - [`Tail`]: reads the end of topics without a group, for viewers
@@ -11,6 +12,7 @@ mod admin;
 mod committer;
 mod consumer;
 mod delivery;
+mod frame_topics;
 mod link;
 pub mod metrics;
 mod partitions;
@@ -29,6 +31,7 @@ mod wire;
 
 pub use admin::{AdminError, delete_topics, ensure_topics};
 pub use delivery::{Delivered, Delivery, SinkError};
+pub use frame_topics::frame_topics;
 pub use link::Link;
 pub use metrics::KafkaMetrics;
 pub use profile::MAX_RECORD_BYTES;

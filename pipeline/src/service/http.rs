@@ -120,7 +120,8 @@ pub async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener
 /// grace period and cuts off the rest. Answers how many were cut off.
 ///
 /// Handlers find the client's address as [`ConnectInfo<SocketAddr>`]. Endless answers (a live
-/// picture) should watch `stop` themselves, else they use up the grace period.
+/// picture) should watch `stop` themselves, else they use up the grace period. A connection that was
+/// upgraded (a `WebSocket`) is its handler's: neither the cap nor the grace period concern it then.
 pub async fn serve_http(
     listener: TcpListener,
     router: Router,
@@ -250,7 +251,8 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_deadline)
             .max_header_size(MAX_HEADER_BYTES)
-            .serve_connection(stream, service);
+            .serve_connection(stream, service)
+            .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

@@ -11,14 +11,22 @@
 //! - [`health`]: parts with deadlines; live and ready are two questions
 //! - [`http`]: the accept loop of every port: connection cap, deadlines, graceful stop
 //! - [`admin`]: `/healthz`, `/readyz` and `/metrics`
+//! - [`problem`]: the one shape of an HTTP error
 //! - [`shutdown`]: one token for the process, and tasks that are waited for
 //! - [`run`]: all of it in the right order, from flags to the exit code
+//! - [`bus`]: what a service needs to talk Kafka
+//! - [`alone`]: a service in a process of its own
 
 pub mod admin;
+#[cfg(feature = "kafka")]
+pub mod alone;
+#[cfg(feature = "kafka")]
+pub mod bus;
 pub mod config;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod problem;
 pub mod redact;
 pub mod run;
 pub mod secret;
@@ -28,10 +36,15 @@ pub mod units;
 mod write_stall;
 
 #[cfg(feature = "kafka")]
+pub use alone::serve_alone;
+#[cfg(feature = "kafka")]
+pub use bus::Bus;
+#[cfg(feature = "kafka")]
 pub use config::KafkaArgs;
 pub use config::OperatingArgs;
 pub use health::{Health, Part};
 pub use metrics::{DropReason, Metrics};
+pub use problem::Problem;
 pub use run::{Context, run_service};
 pub use secret::Secret;
 pub use shutdown::{Shutdown, Tasks};

@@ -4,7 +4,7 @@
 //! grids of probabilities, one an instance. The geometry is undone here, so that nobody downstream
 //! sees a network coordinate.
 
-use pipeline::detections::{BBox, Instance};
+use pipeline::detections::{BBox, Instance, Rgb};
 
 use super::{OutputError, Tensor, checked_score};
 use crate::model::geometry::{Corners, FrameFromNetwork, Placement, Size};
@@ -125,6 +125,7 @@ impl InstanceDecoder {
             },
             area: mask.area(),
             segmentation: Some(mask),
+            class_color: Some(Rgb(label.color)),
             color: None,
         }))
     }

@@ -1,17 +1,18 @@
-//! The topics of one machine: small enough that a laptop's disk cannot fill.
+//! The topics as every service expects them: small enough that a laptop's disk cannot fill. Topics
+//! that exist already keep their settings; see `ensure_topics` for what is then checked.
 
 use std::time::Duration;
 
-use pipeline::{
-    kafka::{Durability, TopicSpec},
-    topic::Topics,
-};
+use super::topic_spec::{Durability, TopicSpec};
+use crate::topic::Topics;
 
 const PARTITIONS: i32 = 4;
 const HOUR: Duration = Duration::from_hours(1);
 
+/// What is created where it is missing.
+///
 /// Live pictures are worthless after a while; everything else may be waited for.
-pub(crate) fn specs(topics: &Topics) -> Vec<TopicSpec> {
+pub fn frame_topics(topics: &Topics) -> Vec<TopicSpec> {
     let spec = |name: &str, retention, megabytes_per_partition: u64| TopicSpec {
         retention_bytes_per_partition: Some(megabytes_per_partition << 20),
         ..TopicSpec::new(name, PARTITIONS, retention)
