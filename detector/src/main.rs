@@ -1,4 +1,4 @@
-//! The `detector` command: looks into the model repository and tries a model on a picture.
+//! The `detector` command: runs the worker, looks into the model repository, tries a model on a picture.
 
 mod report;
 
@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use detector::ServiceArgs;
 use detector::image::{DEFAULT_MAX_PIXELS, JpegDecoder, RgbImage};
 use detector::model::Model as _;
 use detector::model::repository::{ModelReference, Precision, Repository};
@@ -23,6 +24,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Looks at the frames on Kafka until it is told to end.
+    Run(Box<ServiceArgs>),
+
     /// Looks into the model repository, or runs one model on one picture.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -86,7 +90,11 @@ struct RunArgs {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    let command = match Cli::parse().command {
+        Command::Run(args) => return detector::run(*args),
+        Command::Model(command) => command,
+    };
+    match run(&command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -95,10 +103,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<()> {
-    match &cli.command {
-        Command::Model(ModelCommand::List { repository }) => list(repository),
-        Command::Model(ModelCommand::Run(args)) => run_model(args),
+fn run(command: &ModelCommand) -> anyhow::Result<()> {
+    match command {
+        ModelCommand::List { repository } => list(repository),
+        ModelCommand::Run(args) => run_model(args),
     }
 }
 

@@ -130,8 +130,18 @@ mod tests {
     #[test]
     fn flags_become_the_configuration() {
         let flags = [
-            "--model", "part-kind@2", "--provider", "cuda:1", "--precision", "int8",
-            "--model-threads", "3", "--annotated-quality", "70", "--max-loaded-models", "2",
+            "--model",
+            "part-kind@2",
+            "--provider",
+            "cuda:1",
+            "--precision",
+            "int8",
+            "--model-threads",
+            "3",
+            "--annotated-quality",
+            "70",
+            "--max-loaded-models",
+            "2",
         ];
         let config = parse(&flags).unwrap().config();
         assert_eq!(config.default_model, "part-kind@2".parse().unwrap());

@@ -127,7 +127,10 @@ mod tests {
                 Ok((picture.width(), picture.height()))
             }
             Err(failed) => {
-                assert_eq!(failed.origin.record.value, jpeg, "the letter keeps the picture");
+                assert_eq!(
+                    failed.origin.record.value, jpeg,
+                    "the letter keeps the picture"
+                );
                 Err(failed.kind)
             }
         }

@@ -144,8 +144,14 @@ mod tests {
         assert!(first.job.timings.annotate > 0.0 && first.job.timings.encode > 0.0);
         let picture = decode_jpeg(&first.annotated, 600 * 600).unwrap();
         assert_eq!((picture.width(), first.width), (600, 600));
-        assert!(picture.pixels()[0] < 120, "the caption's box is in the corner");
-        assert!(picture.pixels()[600 * 600 * 3 - 1] > 190, "and not elsewhere");
+        assert!(
+            picture.pixels()[0] < 120,
+            "the caption's box is in the corner"
+        );
+        assert!(
+            picture.pixels()[600 * 600 * 3 - 1] > 190,
+            "and not elsewhere"
+        );
         let second = finished.recv().await.unwrap().complete().unwrap_err();
         assert_eq!(second.kind, FailureKind::ModelFailed);
         let third = finished.recv().await.unwrap().complete().unwrap();

@@ -7,12 +7,10 @@ use pipeline::{
     frame::Lane,
     service::{DropReason, Metrics, metrics::MetricsError},
 };
-use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts,
-};
+use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts};
 
 /// Frames whose result was published, by `lane` and `model`.
-pub const FRAMES: &str = "kadr_detector_frames_total";
+pub const FRAMES_TOTAL: &str = "kadr_detector_frames_total";
 /// Things found, by `model` and `label`.
 pub const INSTANCES: &str = "kadr_detector_found_total";
 /// Time a frame spends in a stage, by `stage`.
@@ -51,7 +49,7 @@ impl Meters {
         )?)?;
         Ok(Self {
             dropped: metrics.clone(),
-            frames: counter(FRAMES, "Frames with a published result", &["lane", "model"])?,
+            frames: counter(FRAMES_TOTAL, "Frames with a published result", &["lane", "model"])?,
             instances: counter(INSTANCES, "Things found", &["model", "label"])?,
             stage: metrics.register(HistogramVec::new(
                 HistogramOpts::new(STAGE, "Time of a frame in a stage").buckets(stage_buckets),

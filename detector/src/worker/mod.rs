@@ -210,9 +210,11 @@ pub fn start(
 /// Kafka.
 fn open_lane(lane: Lane, bus: &Bus) -> Result<Source, SourceError> {
     let topic = bus.topics.of_lane(lane);
+    let frames = bus.topics.frames();
+    let prefix = frames.strip_suffix(".frames").unwrap_or(&frames);
     let (group, start) = match lane {
-        Lane::Durable => (bus.topics.group("detector"), StartPosition::Earliest),
-        Lane::Live => (bus.topics.group("detector-live"), StartPosition::Latest),
+        Lane::Durable => (format!("{prefix}-detector"), StartPosition::Earliest),
+        Lane::Live => (format!("{prefix}-detector-live"), StartPosition::Latest),
     };
     let settings = SourceConfig::new(&group, &[&topic], start);
     Source::start(&bus.kafka, settings, &bus.metrics)

@@ -66,7 +66,7 @@ impl<S: Store + 'static> ModelThread<S> {
 
     fn run(mut self) {
         while !self.load_default() {
-            let stopped = timeout(RETRY, self.stop.cancelled());
+            let stopped = async { timeout(RETRY, self.stop.cancelled()).await };
             if self.runtime.block_on(stopped).is_ok() {
                 return self.part.retire();
             }
@@ -74,7 +74,7 @@ impl<S: Store + 'static> ModelThread<S> {
         self.is_loaded.send_replace(true);
         loop {
             self.part.ready();
-            let next = timeout(HEARTBEAT, self.batches.recv());
+            let next = async { timeout(HEARTBEAT, self.batches.recv()).await };
             let Ok(next) = self.runtime.block_on(next) else {
                 continue;
             };
@@ -285,7 +285,10 @@ mod tests {
         let mut bench = start(FakeStore::default());
         let answers = ask(&mut bench, "other", vec![frame("a", 4)]).await;
         assert!(answers[0].starts_with("unknown_model: there is no model \"other\""));
-        assert_eq!(ask(&mut bench, "m1", vec![frame("a", 4)]).await, ["a by m1"]);
+        assert_eq!(
+            ask(&mut bench, "m1", vec![frame("a", 4)]).await,
+            ["a by m1"]
+        );
     }
 
     #[tokio::test]
@@ -306,7 +309,10 @@ mod tests {
             }
         };
         let reason = timeout(Duration::from_mins(1), reason).await.unwrap();
-        assert!(reason.contains("m0") && reason.contains("cut short"), "{reason}");
+        assert!(
+            reason.contains("m0") && reason.contains("cut short"),
+            "{reason}"
+        );
         assert!(!*bench.is_loaded.borrow());
         bench.stop.cancel();
         bench.thread.join().unwrap();

@@ -72,21 +72,20 @@ impl Publish {
         outcomes: mpsc::Receiver<Outcome<Finished>>,
     ) -> Result<(), Infallible> {
         let this = Arc::new(self);
-        let (first, second, third, fourth) = (&this, &this, &this, &this);
         received(outcomes)
-            .then(|outcome| first.send_picture(outcome))
-            .map(|sent| second.keep_picture(sent))
+            .then(|outcome| Arc::clone(&this).send_picture(outcome))
+            .map(|sent| Arc::clone(&this).keep_picture(sent))
             .buffered(IN_FLIGHT)
             .filter_map(std::future::ready)
-            .then(|kept| third.send_result(kept))
-            .map(|sent| fourth.settle(sent))
+            .then(|kept| Arc::clone(&this).send_result(kept))
+            .map(|sent| Arc::clone(&this).settle(sent))
             .buffered(IN_FLIGHT)
             .for_each(std::future::ready)
             .await;
         Ok(())
     }
 
-    async fn send_picture(&self, outcome: Outcome<Finished>) -> Outcome<PictureSent> {
+    async fn send_picture(self: Arc<Self>, outcome: Outcome<Finished>) -> Outcome<PictureSent> {
         let (finished, token) = match outcome.into_parts() {
             (Ok(finished), token) => (finished, token),
             (Err(failed), token) => return Received::from_parts(Err(failed), token),
@@ -109,7 +108,10 @@ impl Publish {
     }
 
     /// Waits until Kafka has the picture; nothing when the frame is lost.
-    async fn keep_picture(&self, sent: Outcome<PictureSent>) -> Option<Outcome<PictureKept>> {
+    async fn keep_picture(
+        self: Arc<Self>,
+        sent: Outcome<PictureSent>,
+    ) -> Option<Outcome<PictureKept>> {
         let (sent, token) = match sent.into_parts() {
             (Ok(sent), token) => (sent, token),
             (Err(failed), token) => return Some(Received::from_parts(Err(failed), token)),
@@ -149,7 +151,7 @@ impl Publish {
         }
     }
 
-    async fn send_result(&self, kept: Outcome<PictureKept>) -> Outcome<ResultSent> {
+    async fn send_result(self: Arc<Self>, kept: Outcome<PictureKept>) -> Outcome<ResultSent> {
         let (kept, token) = match kept.into_parts() {
             (Ok(kept), token) => (kept, token),
             (Err(failed), token) => return Received::from_parts(Err(failed), token),
@@ -175,7 +177,7 @@ impl Publish {
     }
 
     /// Waits until Kafka has the result, then lets the offset be committed.
-    async fn settle(&self, sent: Outcome<ResultSent>) {
+    async fn settle(self: Arc<Self>, sent: Outcome<ResultSent>) {
         let (sent, token) = match sent.into_parts() {
             (Ok(sent), token) => (sent, token),
             (Err(failed), token) => return self.bury(failed, token).await,
@@ -206,7 +208,12 @@ impl Publish {
         let (lane, reason) = (failed.origin.lane, drop_reason(&failed.kind));
         let kind = failed.kind.to_string();
         let place = failed.origin.place.clone();
-        tracing::warn!(kind, error = failed.reason, ?place, "a frame cannot be looked at");
+        tracing::warn!(
+            kind,
+            error = failed.reason,
+            ?place,
+            "a frame cannot be looked at"
+        );
         let mut letter = encode_dead_letter(failed.letter());
         let mut answer = answer_of(self.send(&self.topics.dead(), &letter).await).await;
         if let Err(SinkError::TooBig { .. }) = answer {

@@ -153,11 +153,6 @@ impl<T: Waiting> Scheduler<T> {
         frames.remove(position)
     }
 
-    /// Everything that waits, when the end has come.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
-        self.live.drain(..).chain(self.durable.drain(..))
-    }
-
     /// The capture time of the oldest frame of a lane.
     pub(crate) fn oldest(&self, lane: Lane) -> Option<Timestamp> {
         self.lane(lane).iter().map(Waiting::captured_at).min()

@@ -156,7 +156,10 @@ fn what_is_not_there_is_unknown_and_what_is_broken_is_unusable() {
     let alias = error("m1@stable");
     assert!(matches!(alias, ShelfError::Unknown(reason) if reason.contains("no alias \"stable\"")));
     assert!(matches!(error("m1"), ShelfError::Unusable(_)));
-    assert!(shelf.get(&wanted("m1")).is_ok(), "asked again, it is tried again");
+    assert!(
+        shelf.get(&wanted("m1")).is_ok(),
+        "asked again, it is tried again"
+    );
 }
 
 #[test]
@@ -173,9 +176,15 @@ fn the_repository_says_what_there_is_and_not_where() {
     let error = store.find(&wanted("yours")).unwrap_err();
     let expected = "there is no model \"yours\"; there is mine";
     assert_eq!(error, ShelfError::Unknown(expected.to_owned()));
-    assert!(matches!(store.find(&wanted("mine@2")), Err(ShelfError::Unknown(_))));
+    assert!(matches!(
+        store.find(&wanted("mine@2")),
+        Err(ShelfError::Unknown(_))
+    ));
     let found = store.find(&wanted("mine")).unwrap();
     assert_eq!((&*found.name, found.version), ("mine", 1));
     std::fs::write(folder.join("model.toml"), "broken").unwrap();
-    assert!(matches!(store.find(&wanted("mine")), Err(ShelfError::Unusable(_))));
+    assert!(matches!(
+        store.find(&wanted("mine")),
+        Err(ShelfError::Unusable(_))
+    ));
 }
