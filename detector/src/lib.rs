@@ -20,4 +20,5 @@ pub mod worker;
 
 pub use service::{ServiceArgs, run};
 pub use worker::args::DetectorArgs;
+pub use worker::metrics::FRAMES_TOTAL;
 pub use worker::{DetectorConfig, DetectorError, start};

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use detector::ServiceArgs;
+use detector::annotate::Annotator;
 use detector::image::{DEFAULT_MAX_PIXELS, JpegDecoder, RgbImage};
+use detector::jpeg::{DEFAULT_QUALITY, JpegEncoder};
 use detector::model::Model as _;
 use detector::model::repository::{ModelReference, Precision, Repository};
 use detector::onnx::{LoadOptions, OnnxModel, Provider, Runtime, SessionOptions};
@@ -72,6 +74,10 @@ struct RunArgs {
     #[arg(long)]
     json: bool,
 
+    /// Writes the annotated picture here, as a JPEG.
+    #[arg(long, value_name = "FILE")]
+    annotated: Option<PathBuf>,
+
     /// The form of the weights: fp32 or int8.
     #[arg(long, env = "KADR_PRECISION", default_value_t = Precision::Fp32)]
     precision: Precision,
@@ -119,7 +125,7 @@ fn list(args: &RepositoryArgs) -> anyhow::Result<()> {
 }
 
 fn run_model(args: &RunArgs) -> anyhow::Result<()> {
-    let image = read_jpeg(&args.image)?;
+    let mut image = read_jpeg(&args.image)?;
     let resolved = Repository::new(&args.repository.models).resolve(&args.model)?;
     let runtime = Runtime::load(args.onnxruntime.as_deref())?;
     let session = SessionOptions {
@@ -141,6 +147,11 @@ fn run_model(args: &RunArgs) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
+    }
+    if let Some(path) = &args.annotated {
+        Annotator::default().draw(&mut image, &prediction);
+        let jpeg = JpegEncoder::new(DEFAULT_QUALITY)?.encode(&image)?;
+        std::fs::write(path, &jpeg).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }

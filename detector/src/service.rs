@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use axum::Router;
 use clap::Args;
+use pipeline::catalogue::ModelArgs;
 use pipeline::service::{KafkaArgs, OperatingArgs, run_service, serve_alone};
 use serde::Serialize;
 
@@ -16,6 +17,11 @@ pub struct ServiceArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub detector: DetectorArgs,
+
+    /// Which models there are.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub models: ModelArgs,
 
     /// Where Kafka is.
     #[command(flatten)]
@@ -32,7 +38,7 @@ pub struct ServiceArgs {
 pub fn run(args: ServiceArgs) -> ExitCode {
     let (operating, own) = (args.operating.clone(), args.clone());
     run_service("detector", &operating, &own, |context| async move {
-        let config = args.detector.config();
+        let config = args.detector.config(&args.models);
         serve_alone(&args.kafka, None, context, async |bus, context, tasks| {
             start(config, bus, context, tasks)?;
             Ok::<_, DetectorError>(Router::new())

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::{Args, value_parser};
-use pipeline::frame::ModelRef;
+use pipeline::catalogue::ModelArgs;
 use serde::{Serialize, Serializer};
 
 use super::DetectorConfig;
@@ -13,29 +13,10 @@ use crate::jpeg::DEFAULT_QUALITY;
 use crate::model::repository::Precision;
 use crate::onnx::{LoadOptions, Provider, SessionOptions};
 
-/// Which models are run, and how.
+/// How models are run; [`ModelArgs`] says which.
 #[derive(Args, Clone, Debug, Serialize)]
 #[command(next_help_heading = "Detector")]
 pub struct DetectorArgs {
-    /// The folder of models
-    #[arg(
-        long,
-        env = "KADR_MODELS",
-        default_value = "models",
-        value_name = "DIR"
-    )]
-    pub models: PathBuf,
-
-    /// The model for frames that ask for none, as name or name@version
-    #[arg(
-        long,
-        env = "KADR_MODEL",
-        default_value = "parts",
-        value_name = "MODEL"
-    )]
-    #[serde(serialize_with = "as_text")]
-    pub model: ModelRef,
-
     /// The form of the weights: fp32 or int8
     #[arg(long, env = "KADR_PRECISION", default_value_t = Precision::Fp32)]
     #[serde(serialize_with = "as_text")]
@@ -78,11 +59,11 @@ pub struct DetectorArgs {
 }
 
 impl DetectorArgs {
-    /// What the flags say.
-    pub fn config(&self) -> DetectorConfig {
+    /// What the flags say, with those that other services share.
+    pub fn config(&self, models: &ModelArgs) -> DetectorConfig {
         DetectorConfig {
-            models: self.models.clone(),
-            default_model: self.model.clone(),
+            models: models.models.clone(),
+            default_model: models.model.clone(),
             load: LoadOptions {
                 precision: self.precision,
                 session: SessionOptions {
@@ -117,12 +98,14 @@ mod tests {
     struct Command {
         #[command(flatten)]
         detector: DetectorArgs,
+        #[command(flatten)]
+        models: ModelArgs,
     }
 
-    fn parse(flags: &[&str]) -> Result<DetectorArgs, String> {
+    fn parse(flags: &[&str]) -> Result<Command, String> {
         let flags = ["detector"].iter().chain(flags);
         match Command::try_parse_from(flags) {
-            Ok(command) => Ok(command.detector),
+            Ok(command) => Ok(command),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -143,7 +126,8 @@ mod tests {
             "--max-loaded-models",
             "2",
         ];
-        let config = parse(&flags).unwrap().config();
+        let command = parse(&flags).unwrap();
+        let config = command.detector.config(&command.models);
         assert_eq!(config.default_model, "part-kind@2".parse().unwrap());
         assert_eq!(config.load.session.provider, Provider::Cuda { device: 1 });
         assert_eq!(config.load.precision, Precision::Int8);
@@ -159,17 +143,17 @@ mod tests {
             ["--annotated-quality", "101"],
             ["--max-loaded-models", "1"],
             ["--provider", "gpu"],
-            ["--model", "../parts"],
         ] {
-            let error = parse(&flags).unwrap_err();
+            let Err(error) = parse(&flags) else {
+                panic!("{flags:?} were taken");
+            };
             assert!(error.contains(flags[1]), "{error}");
         }
     }
 
     #[test]
     fn the_log_shows_them_as_they_are_written() {
-        let json = serde_json::to_value(parse(&[]).unwrap()).unwrap();
-        assert_eq!(json["model"], "parts");
+        let json = serde_json::to_value(parse(&[]).unwrap().detector).unwrap();
         assert_eq!(json["provider"], "cpu");
         assert_eq!(json["precision"], "fp32");
     }

@@ -23,7 +23,7 @@ use super::{
     decode::Chosen,
     job::{Finished, Job, Origin, Outcome},
     metrics::Meters,
-    model_thread::Batch,
+    model_thread::{Batch, keeping_alive},
     scheduler::{Pushed, Room, Scheduler},
     shelf::BatchSizes,
 };
@@ -114,11 +114,11 @@ impl Intake {
                 }
                 record = self.live.recv() => {
                     let record = record.ok_or(ReaderDied("live"))?;
-                    desk.take_in(record, Lane::Live).await;
+                    keeping_alive(&self.part, desk.take_in(record, Lane::Live)).await;
                 }
                 record = self.durable.recv(), if desk.scheduler.has_durable_room() => {
                     let record = record.ok_or(ReaderDied("durable"))?;
-                    desk.take_in(record, Lane::Durable).await;
+                    keeping_alive(&self.part, desk.take_in(record, Lane::Durable)).await;
                 }
                 Ok(place) = place, if may_choose => {
                     if let Some(chosen) = desk.choose(Timestamp::now(), place) {

@@ -49,7 +49,11 @@ impl Meters {
         )?)?;
         Ok(Self {
             dropped: metrics.clone(),
-            frames: counter(FRAMES_TOTAL, "Frames with a published result", &["lane", "model"])?,
+            frames: counter(
+                FRAMES_TOTAL,
+                "Frames with a published result",
+                &["lane", "model"],
+            )?,
             instances: counter(INSTANCES, "Things found", &["model", "label"])?,
             stage: metrics.register(HistogramVec::new(
                 HistogramOpts::new(STAGE, "Time of a frame in a stage").buckets(stage_buckets),

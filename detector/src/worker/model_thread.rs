@@ -56,6 +56,17 @@ pub(crate) struct ModelThread<S> {
     pub(crate) stop: CancellationToken,
 }
 
+/// Waits as long as it takes, and says all the while that this is not a stuck loop.
+pub(crate) async fn keeping_alive<F: Future>(part: &Part, waiting: F) -> F::Output {
+    let mut waiting = std::pin::pin!(waiting);
+    loop {
+        part.alive();
+        if let Ok(output) = timeout(HEARTBEAT, &mut waiting).await {
+            return output;
+        }
+    }
+}
+
 impl<S: Store + 'static> ModelThread<S> {
     /// Starts the thread; it ends when nobody can send it batches any more.
     pub(crate) fn spawn(self) -> std::io::Result<std::thread::JoinHandle<()>> {
@@ -82,10 +93,22 @@ impl<S: Store + 'static> ModelThread<S> {
                 return self.part.retire();
             };
             let answer = self.look_at(batch);
-            self.part.alive();
-            if self.answers.blocking_send(answer).is_err() {
+            if !self.hand_on(answer) {
                 return self.part.retire();
             }
+        }
+    }
+
+    /// Whether there is still somebody to take the answer. Waiting for Kafka is no sign of a stuck
+    /// model.
+    fn hand_on(&self, answer: Vec<Outcome<Predicted>>) -> bool {
+        let place = keeping_alive(&self.part, self.answers.reserve());
+        match self.runtime.block_on(place) {
+            Ok(place) => {
+                place.send(answer);
+                true
+            }
+            Err(_closed) => false,
         }
     }
 
