@@ -28,6 +28,15 @@ has() {
   command -v "$1" >/dev/null 2>&1
 }
 
+# The browser that the tests drive: KADR_CHROMIUM, or the first one found.
+chromium_program() {
+  if [[ -n ${KADR_CHROMIUM:-} ]]; then
+    echo "$KADR_CHROMIUM"
+    return
+  fi
+  command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
 # The comment at the top of the calling script is its help.
 usage() {
   awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$0"

@@ -10,14 +10,13 @@
 //! - `publish`: frames onto `kadr.live`, one in flight per camera
 //! - `playback`: what the topics give back, newest frame and result per camera
 //! - `stats`: rates, latencies and losses of each camera
-//! - `web`, `mjpeg`: snapshot, moving picture and status of each camera
+//! - `web`: snapshot, moving picture and status of each camera
 //! - `probe`, `opencv_support`: for those who look before they start
 //! - `service`: all of it in a process of its own
 
 mod address;
 mod capture;
 mod config;
-mod mjpeg;
 mod newest;
 mod opencv_support;
 mod playback;

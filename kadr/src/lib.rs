@@ -23,6 +23,10 @@ struct Cli {
 enum Command {
     /// Runs everything on this machine until Ctrl-C
     Up(Box<up::UpArgs>),
+    /// Runs the cameras alone: pictures onto the live topic, and what became of them
+    Camera(Box<camera::ServiceArgs>),
+    /// Runs the viewer alone: the pages, and live pictures for browsers
+    Viewer(Box<viewer::ServiceArgs>),
     /// Runs the embedded broker alone: Kafka's protocol on this one machine
     Broker(Box<alone::BrokerArgs>),
     /// Looks at everything that `up` needs, changes nothing, and says what to do
@@ -33,6 +37,8 @@ enum Command {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up(args) => up::run(*args),
+        Command::Camera(args) => camera::run(*args),
+        Command::Viewer(args) => viewer::run(*args),
         Command::Broker(args) => alone::run(*args),
         Command::Doctor(args) => doctor::run(&args),
     }

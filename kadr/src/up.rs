@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use axum::Router;
 use broker::Broker;
 use camera::{CameraArgs, CameraConfig, CamerasConfig};
 use clap::Args;
@@ -21,6 +22,7 @@ use pipeline::{
 };
 use serde::Serialize;
 use tokio::net::TcpListener;
+use viewer::ViewerArgs;
 
 use crate::embedded::{self, EmbeddedArgs};
 
@@ -40,6 +42,10 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     #[serde(flatten)]
     camera: CameraArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    viewer: ViewerArgs,
 
     #[command(flatten)]
     #[serde(flatten)]
@@ -109,14 +115,8 @@ async fn run_all(
             anyhow::Ok(())
         });
     }
-    let mut cameras = args.camera.config()?;
-    if cameras.cameras.is_empty() {
-        cameras = belts(args.cameras)?;
-    }
-    let cameras = camera::start(cameras, &bus, &context, &mut tasks).await?;
-
+    let routes = start_services(args, &bus, &context, &mut tasks).await?;
     let stop = context.shutdown.token();
-    let routes = cameras.merge(admin_router(context.admin_state()));
     tasks.spawn("web", async move {
         serve_http(listener, routes, WEB_LIMITS, stop).await;
         anyhow::Ok(())
@@ -128,6 +128,24 @@ async fn run_all(
         .await
         .context("frames were still on their way to Kafka")?;
     Ok(drained?)
+}
+
+/// Readers first, so that nothing written from here on escapes them. All routes share one port.
+async fn start_services(
+    args: &UpArgs,
+    bus: &Bus,
+    context: &Context,
+    tasks: &mut Tasks,
+) -> anyhow::Result<Router> {
+    let viewer = viewer::start(args.viewer.config(), bus, context, tasks).await?;
+    let mut cameras = args.camera.config()?;
+    if cameras.cameras.is_empty() {
+        cameras = belts(args.cameras)?;
+    }
+    let cameras = camera::start(cameras, bus, context, tasks).await?;
+    Ok(viewer
+        .merge(cameras)
+        .merge(admin_router(context.admin_state())))
 }
 
 fn belts(count: u8) -> anyhow::Result<CamerasConfig> {

@@ -9,7 +9,9 @@ use std::{
 };
 
 use prometheus::{
-    Gauge, IntCounterVec, Opts, Registry, TextEncoder, core::Collector, proto::MetricFamily,
+    Gauge, IntCounterVec, Opts, Registry, TextEncoder,
+    core::Collector,
+    proto::{LabelPair, Metric, MetricFamily},
 };
 
 /// Frames lost or skipped, by `reason`; see [`DropReason`].
@@ -179,15 +181,37 @@ impl Metrics {
             .inc();
     }
 
-    /// All metrics of this process in the Prometheus text format.
-    pub fn to_text(&self) -> Result<String, MetricsError> {
+    /// What the counters and gauges of this name add up to, over all services of this process and
+    /// all series that have every one of `labels`; 0 where there are none.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let has_all = |series: &&Metric| {
+            labels.iter().all(|(label, value)| {
+                let has = |pair: &LabelPair| pair.name() == *label && pair.value() == *value;
+                series.get_label().iter().any(has)
+            })
+        };
+        self.gather()
+            .iter()
+            .filter(|family| family.name() == name)
+            .flat_map(MetricFamily::get_metric)
+            .filter(has_all)
+            .map(|series| series.get_counter().get_value() + series.get_gauge().get_value())
+            .sum()
+    }
+
+    fn gather(&self) -> Vec<MetricFamily> {
         let registries = self
             .all
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        registries.iter().flat_map(Registry::gather).collect()
+    }
+
+    /// All metrics of this process in the Prometheus text format.
+    pub fn to_text(&self) -> Result<String, MetricsError> {
         let mut families: BTreeMap<String, MetricFamily> = BTreeMap::new();
-        for mut family in registries.iter().flat_map(Registry::gather) {
+        for mut family in self.gather() {
             match families.get_mut(family.name()) {
                 Some(known) => known.mut_metric().append(family.mut_metric()),
                 None => {
@@ -300,6 +324,24 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn sums_go_over_services_and_can_be_narrowed() {
+        let detector = metrics();
+        let camera = detector.for_service("camera").expect("another service");
+        detector.frame_dropped(DropReason::Stale);
+        camera.frame_dropped(DropReason::Stale);
+        camera.frame_dropped(DropReason::Superseded);
+        let gauge = IntGauge::new("kadr_waiting_frames", "Frames that wait").expect("valid");
+        camera.register(gauge).expect("a new name").set(5);
+        let dropped = |labels: &[(&str, &str)]| detector.sum(FRAMES_DROPPED_TOTAL, labels) as i64;
+        assert_eq!(dropped(&[]), 3);
+        assert_eq!(dropped(&[("reason", "stale")]), 2);
+        assert_eq!(dropped(&[("reason", "stale"), ("service", "camera")]), 1);
+        assert_eq!(dropped(&[("reason", "no_such")]), 0);
+        assert_eq!(detector.sum("kadr_waiting_frames", &[]) as i64, 5);
+        assert_eq!(detector.sum("kadr_unknown_total", &[]) as i64, 0);
     }
 
     #[test]
