@@ -55,7 +55,7 @@ impl Report {
         let found = checks.iter().find(|found| found["check"] == check);
         let found = found.unwrap_or_else(|| panic!("no {check} in {}", self.json));
         let text = |key: &str| found[key].as_str().unwrap_or_default();
-        let words = format!("{} {}", text("finding"), text("advice"));
+        let words = format!("{} {}", text("message"), text("advice"));
         (text("verdict"), words)
     }
 

@@ -129,7 +129,7 @@ async fn looking_says_what_is_missing_and_what_differs_and_makes_nothing() {
             .await
             .unwrap();
         assert!(!report.brokers.is_empty());
-        assert_eq!(report.missing, [missing.clone()], "still");
+        assert_eq!(report.missing.as_slice(), [missing.as_str()], "still");
         assert!(report.leaderless.is_empty());
         let [difference] = &report.differences[..] else {
             panic!("{report:?}");

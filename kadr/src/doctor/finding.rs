@@ -21,7 +21,7 @@ pub(super) enum Verdict {
 pub(super) struct Finding {
     check: &'static str,
     verdict: Verdict,
-    finding: String,
+    message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
 }
@@ -31,26 +31,26 @@ pub(super) struct Finding {
 pub(super) struct Report(Vec<Finding>);
 
 impl Finding {
-    pub(super) fn ok(check: &'static str, finding: impl Into<String>) -> Self {
+    pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
         Self {
             check,
             verdict: Verdict::Ok,
-            finding: finding.into(),
+            message: message.into(),
             advice: None,
         }
     }
 
-    pub(super) fn warn(check: &'static str, finding: impl Into<String>) -> Self {
+    pub(super) fn warn(check: &'static str, message: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Warn,
-            ..Self::ok(check, finding)
+            ..Self::ok(check, message)
         }
     }
 
-    pub(super) fn fail(check: &'static str, finding: impl Into<String>) -> Self {
+    pub(super) fn fail(check: &'static str, message: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Fail,
-            ..Self::ok(check, finding)
+            ..Self::ok(check, message)
         }
     }
 
@@ -70,7 +70,7 @@ impl fmt::Display for Finding {
             Verdict::Warn => "warn",
             Verdict::Fail => "FAIL",
         };
-        write!(f, "{verdict:5} {:12} {}", self.check, self.finding)?;
+        write!(f, "{verdict:5} {:12} {}", self.check, self.message)?;
         match &self.advice {
             Some(advice) => write!(f, "; {advice}"),
             None => Ok(()),
