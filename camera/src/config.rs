@@ -31,14 +31,15 @@ pub struct CamerasConfig {
 #[derive(Args, Clone, Debug, Default, Serialize)]
 #[command(next_help_heading = "Cameras")]
 pub struct CameraArgs {
-    /// Where a camera's pictures come from: `belt://?seed=1&fps=15&size=640x480`, `file:///clip.mp4`
-    /// or `dir:///photos?fps=1`, with ID= before it for a name of your own; may be given several
-    /// times
+    /// As they were written.
     #[arg(
         long = "source",
         env = "KADR_SOURCES",
         value_name = "[ID=]URL",
-        value_delimiter = ','
+        value_delimiter = ',',
+        help = "Where a camera's pictures come from: belt://?seed=1&fps=15&size=640x480, \
+                file:///clip.mp4 or dir:///photos?fps=1, with a name of your own before it or \
+                one that is made; may be given several times"
     )]
     pub sources: Vec<String>,
 }

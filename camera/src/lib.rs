@@ -10,16 +10,17 @@
 //! - `publish`: frames onto `kadr.live`, one in flight per camera
 //! - `playback`: what the topics give back, newest frame and result per camera
 //! - `stats`: rates, latencies and losses of each camera
-//! - `web`, `mjpeg`: snapshot, moving picture and status of each camera
+//! - `web`: snapshot, moving picture and status of each camera
+//! - `probe`, `opencv_support`: for those who look before they start
 //! - `service`: all of it in a process of its own
 
 mod address;
 mod capture;
 mod config;
-mod mjpeg;
 mod newest;
 mod opencv_support;
 mod playback;
+mod probe;
 mod publish;
 mod service;
 mod start;
@@ -30,5 +31,7 @@ pub use address::{Address, AddressError, ClipAddress, FolderAddress};
 pub use capture::CaptureError;
 pub use config::{CameraArgs, CameraConfig, CamerasConfig, CamerasError, MAX_CAMERAS};
 pub use opencv_support::{OpenCvSupport, opencv_support};
+pub use probe::probe;
 pub use service::{ServiceArgs, run};
 pub use start::{CameraError, start};
+pub use stats::FRAMES_OFFERED_TOTAL;

@@ -15,7 +15,7 @@ use prometheus::{IntCounter, IntCounterVec, Opts};
 use serde::Serialize;
 
 /// What the sources offered, by `source`: each is published or dropped with a reason.
-pub(crate) const FRAMES_OFFERED_TOTAL: &str = "kadr_frames_offered_total";
+pub const FRAMES_OFFERED_TOTAL: &str = "kadr_frames_offered_total";
 /// What Kafka acknowledged, by `source`.
 pub(crate) const FRAMES_PUBLISHED_TOTAL: &str = "kadr_frames_published_total";
 

@@ -10,19 +10,20 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use bytes::Bytes;
+use futures::{Stream, stream};
 use jiff::Timestamp;
 use pipeline::{
     detections::{Classification, Detections, ModelVersion, Rgb},
     frame::{Frame, FrameId, SourceId, rfc3339_micros},
-    service::Problem,
+    service::{Problem, mjpeg::moving_picture},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    mjpeg::moving_picture,
-    playback::{Camera, Playback},
+    playback::{Camera, Playback, Watched},
     stats::StatsReport,
 };
 
@@ -125,7 +126,7 @@ fn snapshot(frame: &Frame) -> Response {
 
 async fn show_live(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Problem> {
     let (_, camera) = web.find(&id)?;
-    Ok(moving_picture(camera.live(), web.stop.clone()))
+    Ok(web.moving_picture(camera.live()))
 }
 
 async fn show_annotated(
@@ -133,10 +134,14 @@ async fn show_annotated(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (_, camera) = web.find(&id)?;
-    Ok(moving_picture(camera.annotated(), web.stop.clone()))
+    Ok(web.moving_picture(camera.annotated()))
 }
 
 impl Web {
+    fn moving_picture(&self, newest: Watched<Frame>) -> Response {
+        moving_picture(pictures(newest, self.stop.clone()))
+    }
+
     fn find(&self, id: &str) -> Result<(&SourceId, &Camera), Problem> {
         self.playback.camera(id).ok_or_else(|| {
             let known: Vec<&str> = self.playback.sources().map(SourceId::as_str).collect();
@@ -148,6 +153,23 @@ impl Web {
             )
         })
     }
+}
+
+/// The newest picture, each time there is one; the first at once where it is there already.
+fn pictures(mut newest: Watched<Frame>, stop: CancellationToken) -> impl Stream<Item = Bytes> {
+    newest.mark_changed();
+    stream::unfold((newest, stop), |(mut newest, stop)| async move {
+        loop {
+            stop.run_until_cancelled(newest.changed()).await?.ok()?;
+            let jpeg = newest
+                .borrow_and_update()
+                .as_ref()
+                .map(|frame| frame.jpeg.clone());
+            if let Some(jpeg) = jpeg {
+                return Some((jpeg, (newest, stop)));
+            }
+        }
+    })
 }
 
 fn no_frame_yet(id: &SourceId, kind: &str) -> Problem {

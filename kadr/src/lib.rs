@@ -1,7 +1,9 @@
 //! The one-machine launcher: `kadr up` runs every service in one process on one web port, on an
-//! embedded broker unless brokers are named; `kadr broker` runs that broker alone.
+//! embedded broker unless brokers are named; `kadr broker` runs that broker alone, and `kadr doctor`
+//! says what is missing.
 
 mod alone;
+mod doctor;
 mod embedded;
 mod up;
 
@@ -27,6 +29,8 @@ enum Command {
     Viewer(Box<viewer::ServiceArgs>),
     /// Runs the embedded broker alone: Kafka's protocol on this one machine
     Broker(Box<alone::BrokerArgs>),
+    /// Looks at everything that `up` needs, changes nothing, and says what to do
+    Doctor(Box<doctor::DoctorArgs>),
 }
 
 /// Parses the command line and runs what it names.
@@ -36,5 +40,6 @@ pub fn main() -> ExitCode {
         Command::Camera(args) => camera::run(*args),
         Command::Viewer(args) => viewer::run(*args),
         Command::Broker(args) => alone::run(*args),
+        Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -90,6 +90,12 @@ impl Reel {
         opening.await?
     }
 
+    /// Takes one picture and throws it away.
+    pub(crate) async fn take_one(self) -> Result<(), CaptureError> {
+        let (_, taken) = take(self, 0).await?;
+        taken.map(|_picture| ())
+    }
+
     fn fps(&self) -> Option<f64> {
         self.pictures.as_ref().map(|pictures| pictures.fps())
     }
