@@ -1,4 +1,4 @@
-//! Wires broker, topics, cameras and the web port together.
+//! Wires the broker, the topics, every service and the web port together.
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
@@ -7,7 +7,10 @@ use axum::Router;
 use broker::Broker;
 use camera::{CameraArgs, CameraConfig, CamerasConfig};
 use clap::Args;
+use detector::DetectorArgs;
+use gateway::{GatewayArgs, GatewayConfig};
 use pipeline::{
+    catalogue::ModelArgs,
     frame::SourceId,
     kafka::{KafkaConfig, PropertyError, ensure_topics, frame_topics},
     service::{
@@ -24,7 +27,10 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use viewer::ViewerArgs;
 
-use crate::embedded::{self, EmbeddedArgs};
+use crate::{
+    embedded::{self, EmbeddedArgs},
+    state,
+};
 
 /// Health that has not heard of the broker's disk for so long is not ready.
 const DISK_DEADLINE: Duration = Duration::from_secs(15);
@@ -42,6 +48,18 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     #[serde(flatten)]
     camera: CameraArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    models: ModelArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    detector: DetectorArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    gateway: GatewayArgs,
 
     #[command(flatten)]
     #[serde(flatten)]
@@ -122,6 +140,7 @@ async fn run_all(
         anyhow::Ok(())
     });
     println!("Kadr is running: http://{address}/");
+    tasks.spawn("state line", state::print(context.clone()));
 
     let drained = tasks.drained().await;
     bus.close(context.shutdown.grace())
@@ -138,12 +157,16 @@ async fn start_services(
     tasks: &mut Tasks,
 ) -> anyhow::Result<Router> {
     let viewer = viewer::start(args.viewer.config(), bus, context, tasks).await?;
+    let uploads = GatewayConfig::new(args.gateway.clone(), args.models.clone());
+    let gateway = gateway::start(uploads, bus, context, tasks).await?;
+    detector::start(args.detector.config(&args.models), bus, context, tasks)?;
     let mut cameras = args.camera.config()?;
     if cameras.cameras.is_empty() {
         cameras = belts(args.cameras)?;
     }
     let cameras = camera::start(cameras, bus, context, tasks).await?;
     Ok(viewer
+        .merge(gateway)
         .merge(cameras)
         .merge(admin_router(context.admin_state())))
 }
