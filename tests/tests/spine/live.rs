@@ -25,7 +25,7 @@ const CAMERAS: [&str; 2] = [
 const FRAME_GAP_MS: f64 = 1000.0 / 15.0;
 
 /// Results that are enough to judge by.
-const RESULTS: usize = 60;
+const RESULTS: usize = 40;
 const PHOTOS: u64 = 4;
 
 /// A live frame of a source of its own, worth showing for longer than the test takes.
