@@ -12,7 +12,7 @@ use pipeline::record::{Record, encode_frame};
 use pipeline::service::DropReason;
 use tests::kafka::{acknowledged, sink, until, within};
 use tests::spine::invariants::{every_durable_frame_ended, order_is_kept};
-use tests::spine::pictures::{belt_photo, small_jpeg};
+use tests::spine::pictures::{belt_photo, corrupt_jpeg, small_jpeg};
 use tests::spine::recorder::{Read, Recorder};
 use tests::spine::service::Service;
 use tests::spine::{On, Spine};
@@ -35,6 +35,18 @@ fn probe() -> Frame {
     let mut frame = Frame::new(source, Timestamp::now(), small_jpeg(0));
     frame.deadline_ms = Some(600_000);
     frame
+}
+
+/// A frame that cannot be looked at is set aside on this lane, too, and is no live frame's delay.
+async fn a_corrupt_frame_is_set_aside(spine: &Spine) {
+    let mut corrupt = probe();
+    corrupt.jpeg = corrupt_jpeg();
+    let sink = sink(spine.kafka());
+    let sent = sink.send(&spine.topics().live(), None, &encode_frame(&corrupt));
+    acknowledged(sent.unwrap()).await;
+    let recorder = &spine.recorder;
+    until("it is set aside", || !recorder.dead().is_empty()).await;
+    assert_eq!(recorder.dead()[0].value.topic, spine.topics().live());
 }
 
 /// A detector sees of the live lane what comes after its partitions were given to it; waits until it
@@ -65,6 +77,16 @@ async fn answered(spine: &Spine, sink: &Sink, partition: i32) {
             }
         }
     }
+}
+
+/// Waits until the detector has counted so many losses.
+async fn until_counted(detector: &Service, losses: f64) {
+    let poll = async {
+        while detector.dropped(None).await < losses {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within("the loss is counted", poll).await;
 }
 
 fn of_cameras(recorder: &Recorder) -> Vec<Read<Detections>> {
@@ -145,6 +167,8 @@ async fn overload_takes_frame_rate_from_every_camera_and_adds_no_delay() {
     let spine = Spine::with_parts(On::ApacheKafka, "overload").await;
     let detector = spine.detector(&[]).await;
     has_all_partitions(&spine).await;
+    a_corrupt_frame_is_set_aside(&spine).await;
+    until_counted(&detector, 1.0).await;
     let skipped_before = detector.dropped(None).await;
     let cameras = spine.cameras(&CAMERAS).await;
     let recorder = &spine.recorder;
