@@ -65,12 +65,13 @@ impl Label {
     ) {
         fill(surface, place, BOX);
         let line = Line {
+            text: &self.text,
             left: place.left + self.side_padding() as i32,
             top: place.top + self.padding() as i32,
             height: self.text_height,
         };
         let ink = Ink::new(self.rgb, 1.0);
-        typesetter.write(surface, &self.text, line, ink);
+        typesetter.write(surface, line, ink);
     }
 
     fn padding(&self) -> u32 {

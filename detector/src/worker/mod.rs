@@ -3,7 +3,7 @@
 //! In the order a frame meets it, each stage a task or a thread of its own, with bounded channels
 //! between them:
 //!
-//! - [`args`]: flags
+//! - [`args`]: the flags that only the detector has
 //! - `intake`: reads both lanes; `scheduler` says which frame is next
 //! - `decode`: JPEG to pixels, off the async threads
 //! - `model_thread`: the one place where models run; `shelf` keeps the loaded ones
@@ -98,18 +98,15 @@ pub enum DetectorError {
     Thread(#[source] std::io::Error),
 }
 
+/// Both ends of a channel.
+type Ends<T> = (mpsc::Sender<T>, mpsc::Receiver<T>);
+
 /// The channels between the stages.
 struct Channels {
-    batches: (mpsc::Sender<Batch>, mpsc::Receiver<Batch>),
-    chosen: (mpsc::Sender<decode::Chosen>, mpsc::Receiver<decode::Chosen>),
-    answers: (
-        mpsc::Sender<Vec<Outcome<Predicted>>>,
-        mpsc::Receiver<Vec<Outcome<Predicted>>>,
-    ),
-    outcomes: (
-        mpsc::Sender<Outcome<Finished>>,
-        mpsc::Receiver<Outcome<Finished>>,
-    ),
+    batches: Ends<Batch>,
+    chosen: Ends<decode::Chosen>,
+    answers: Ends<Vec<Outcome<Predicted>>>,
+    outcomes: Ends<Outcome<Finished>>,
     is_loaded: (watch::Sender<bool>, watch::Receiver<bool>),
 }
 
