@@ -301,6 +301,12 @@ async fn a_picture_that_is_too_big_for_kafka_goes_out_in_a_lower_quality() {
     let annotated = decode_annotated(seen.record, &seen.place).unwrap();
     assert_eq!(annotated.id, sent.id);
     assert!(annotated.jpeg.len() < limit);
+    let refused = pipeline::kafka::metrics::SEND_ERRORS;
+    let refused = detector
+        .context
+        .metrics
+        .sum(refused, &[("kind", "too_big")]) as usize;
+    assert_eq!(refused, 1, "the first picture was refused");
     assert_eq!(detector.next_result().await.id, sent.id);
     detector.end().await;
 }
