@@ -104,6 +104,11 @@ impl RgbImage {
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
+
+    /// The same, to be drawn on.
+    pub fn pixels_mut(&mut self) -> &mut [u8] {
+        &mut self.pixels
+    }
 }
 
 impl std::fmt::Debug for RgbImage {

@@ -5,7 +5,20 @@
 //! - [`image`]: from a JPEG to pixels
 //! - [`model`]: what a model is, how it is fed and how its answers become instances and classes
 //! - [`onnx`]: the only place that knows ONNX Runtime
+//! - [`annotate`]: what the model saw, drawn into the picture
+//! - [`jpeg`]: from pixels back to a JPEG
+//! - [`worker`]: all of it between Kafka and Kafka
+//! - `service`: the worker in a process of its own
 
+pub mod annotate;
 pub mod image;
+pub mod jpeg;
 pub mod model;
 pub mod onnx;
+mod service;
+pub mod worker;
+
+pub use service::{ServiceArgs, run};
+pub use worker::args::DetectorArgs;
+pub use worker::metrics::FRAMES_TOTAL;
+pub use worker::{DetectorConfig, DetectorError, start};

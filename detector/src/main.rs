@@ -1,4 +1,4 @@
-//! The `detector` command: looks into the model repository and tries a model on a picture.
+//! The `detector` command: runs the worker, looks into the model repository, tries a model on a picture.
 
 mod report;
 
@@ -7,7 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use detector::ServiceArgs;
+use detector::annotate::Annotator;
 use detector::image::{DEFAULT_MAX_PIXELS, JpegDecoder, RgbImage};
+use detector::jpeg::{DEFAULT_QUALITY, JpegEncoder};
 use detector::model::Model as _;
 use detector::model::repository::{ModelReference, Precision, Repository};
 use detector::onnx::{LoadOptions, OnnxModel, Provider, Runtime, SessionOptions};
@@ -23,6 +26,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Looks at the frames on Kafka until it is told to end.
+    Run(Box<ServiceArgs>),
+
     /// Looks into the model repository, or runs one model on one picture.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -68,6 +74,10 @@ struct RunArgs {
     #[arg(long)]
     json: bool,
 
+    /// Writes the annotated picture here, as a JPEG.
+    #[arg(long, value_name = "FILE")]
+    annotated: Option<PathBuf>,
+
     /// The form of the weights: fp32 or int8.
     #[arg(long, env = "KADR_PRECISION", default_value_t = Precision::Fp32)]
     precision: Precision,
@@ -86,7 +96,11 @@ struct RunArgs {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    let command = match Cli::parse().command {
+        Command::Run(args) => return detector::run(*args),
+        Command::Model(command) => command,
+    };
+    match run(&command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -95,10 +109,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<()> {
-    match &cli.command {
-        Command::Model(ModelCommand::List { repository }) => list(repository),
-        Command::Model(ModelCommand::Run(args)) => run_model(args),
+fn run(command: &ModelCommand) -> anyhow::Result<()> {
+    match command {
+        ModelCommand::List { repository } => list(repository),
+        ModelCommand::Run(args) => run_model(args),
     }
 }
 
@@ -111,7 +125,7 @@ fn list(args: &RepositoryArgs) -> anyhow::Result<()> {
 }
 
 fn run_model(args: &RunArgs) -> anyhow::Result<()> {
-    let image = read_jpeg(&args.image)?;
+    let mut image = read_jpeg(&args.image)?;
     let resolved = Repository::new(&args.repository.models).resolve(&args.model)?;
     let runtime = Runtime::load(args.onnxruntime.as_deref())?;
     let session = SessionOptions {
@@ -133,6 +147,11 @@ fn run_model(args: &RunArgs) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
+    }
+    if let Some(path) = &args.annotated {
+        Annotator::default().draw(&mut image, &prediction);
+        let jpeg = JpegEncoder::new(DEFAULT_QUALITY)?.encode(&image)?;
+        std::fs::write(path, &jpeg).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }

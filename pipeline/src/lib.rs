@@ -8,9 +8,12 @@
 //! - [`topic`]: topic names, the key rule and the partition rule
 //! - [`record`]: record <-> type, the only place that knows Kafka headers
 //! - [`kafka`]: source, sink and topic admin over librdkafka
+//! - [`catalogue`]: what models there are, for whoever does not run them
 //! - [`service`]: what every service needs to be operated: config, health, metrics, shutdown
 #![warn(missing_docs)]
 
+#[cfg(feature = "service")]
+pub mod catalogue;
 pub mod detections;
 pub mod frame;
 #[cfg(feature = "kafka")]

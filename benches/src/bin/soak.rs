@@ -20,6 +20,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Soak {
+    /// `kadr up` with two belts: nothing may grow.
+    Demo {
+        #[arg(long, default_value_t = 60, value_parser = value_parser!(u64).range(1..=600))]
+        minutes: u64,
+        /// The program.
+        #[arg(long, env = "KADR_PROGRAM", hide = true)]
+        program: PathBuf,
+    },
     /// The embedded broker under small and large records at once, with retention on.
     Broker {
         /// Records of about 200 bytes.
@@ -34,12 +42,17 @@ enum Soak {
 fn main() -> ExitCode {
     become_broker_if_child();
     let arguments = Arguments::parse();
-    let Soak::Broker { small, large } = arguments.soak;
-    let plan = Plan {
-        small_records: small,
-        large_records: large,
+    let all_held = match arguments.soak {
+        Soak::Broker { small, large } => soak::broker(
+            Plan {
+                small_records: small,
+                large_records: large,
+            },
+            &arguments.data,
+        ),
+        Soak::Demo { minutes, program } => soak::demo(&program, &arguments.data, minutes),
     };
-    if soak::broker(plan, &arguments.data) {
+    if all_held {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

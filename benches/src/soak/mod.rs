@@ -1,6 +1,8 @@
-//! A long run on the embedded broker: what must hold however many records pass through it.
+//! Long runs that end with verdicts: the embedded broker however many records pass through it (this
+//! file), and the whole demo however long it runs (`demo`).
 
 mod course;
+mod demo;
 mod ledger;
 mod probe;
 mod records;
@@ -10,6 +12,8 @@ mod verdict;
 mod watch;
 
 use std::{path::Path, thread, time::Instant};
+
+pub use demo::demo;
 
 use course::{Course, Load};
 use ledger::Ledger;

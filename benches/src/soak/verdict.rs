@@ -32,6 +32,14 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    pub(super) fn new(question: &'static str, answer: Option<bool>, details: String) -> Self {
+        Self {
+            question,
+            answer,
+            details,
+        }
+    }
+
     /// What could not be told has not held.
     pub(super) fn held(&self) -> bool {
         self.answer == Some(true)
@@ -43,7 +51,7 @@ impl fmt::Display for Verdict {
         let answer = match self.answer {
             Some(true) => "ok",
             Some(false) => "FAILED",
-            None => "too short to tell: run it with more records",
+            None => "too short to tell: run it for longer",
         };
         write!(f, "{}: {}: {answer}", self.question, self.details)
     }

@@ -85,7 +85,7 @@ fn memory_mib(process_id: u32) -> io::Result<(f64, f64)> {
 }
 
 /// What a folder takes of the disk. Files may go while they are counted.
-fn disk_bytes(folder: &Path) -> io::Result<u64> {
+pub(super) fn disk_bytes(folder: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

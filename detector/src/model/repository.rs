@@ -1,16 +1,16 @@
 //! The model repository: `<root>/<name>/model.toml` and `<root>/<name>/<version>/…`.
 //!
-//! Versions are whole numbers; the highest is taken unless one is asked for. Folder names that
-//! start with `0` or `.`, and folders without a `model.toml`, are not looked at.
+//! Which folders are models and versions is the catalogue's to say, for the whole product.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
+
+use pipeline::catalogue::{Catalogue, CatalogueError, listed, parse_version};
 
 use super::manifest::{Manifest, ManifestError};
 
-/// The file that makes a folder a model.
-const MANIFEST_FILE: &str = "model.toml";
+pub use pipeline::catalogue::Listing;
 
 /// A model as people name it: `name` or `name@version`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,15 +49,6 @@ impl fmt::Display for ModelReference {
             Some(version) => write!(formatter, "{}@{version}", self.name),
         }
     }
-}
-
-/// A model that the repository holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// The model's name.
-    pub name: String,
-    /// Its versions, ascending.
-    pub versions: Vec<u32>,
 }
 
 /// A model that was found: its manifest and the folder of the chosen version.
@@ -105,14 +96,9 @@ impl FromStr for Precision {
 /// Why a model cannot be taken from the repository.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
-    /// The folder of models cannot be read.
-    #[error("cannot read the model repository {path}: {reason}; point --models at a folder of models", path = .path.display())]
-    Unreadable {
-        /// The folder.
-        path: PathBuf,
-        /// What the system says.
-        reason: std::io::Error,
-    },
+    /// A folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] CatalogueError),
     /// The reference is neither `name` nor `name@version`.
     #[error(
         "{reference:?} does not name a model; write name or name@version, such as parts or parts@1"
@@ -185,28 +171,21 @@ pub enum RepositoryError {
 /// A folder of models.
 #[derive(Clone, Debug)]
 pub struct Repository {
-    root: PathBuf,
+    catalogue: Catalogue,
 }
 
 impl Repository {
     /// The repository in `root`; nothing is read yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            catalogue: Catalogue::new(root),
+        }
     }
 
     /// The models with their versions, by name. Manifests are not read, so that one broken model
     /// does not hide the others.
     pub fn list(&self) -> Result<Vec<Listing>, RepositoryError> {
-        let mut listings = Vec::new();
-        for name in folders_in(&self.root)? {
-            if name.starts_with(['0', '.']) || !self.manifest_path(&name).is_file() {
-                continue;
-            }
-            let versions = versions_in(&self.root.join(&name))?;
-            listings.push(Listing { name, versions });
-        }
-        listings.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(listings)
+        Ok(self.catalogue.folders()?)
     }
 
     /// Finds a model and reads its manifest.
@@ -218,11 +197,11 @@ impl Repository {
         else {
             return Err(RepositoryError::NoSuchModel {
                 name: reference.name.clone(),
-                root: self.root.clone(),
+                root: self.catalogue.root().to_owned(),
                 available: listed(listings.iter().map(|listing| &listing.name)),
             });
         };
-        let model_folder = self.root.join(&listing.name);
+        let model_folder = self.catalogue.root().join(&listing.name);
         let Some(&latest) = listing.versions.last() else {
             return Err(RepositoryError::NoVersions {
                 name: listing.name.clone(),
@@ -237,7 +216,7 @@ impl Repository {
                 available: listed(&listing.versions),
             });
         }
-        let path = self.manifest_path(&listing.name);
+        let path = self.catalogue.manifest_path(&listing.name);
         let manifest = Manifest::read(&path)?;
         if manifest.name != listing.name {
             return Err(RepositoryError::WrongName {
@@ -251,10 +230,6 @@ impl Repository {
             version,
             folder: model_folder.join(version.to_string()),
         })
-    }
-
-    fn manifest_path(&self, name: &str) -> PathBuf {
-        self.root.join(name).join(MANIFEST_FILE)
     }
 }
 
@@ -291,51 +266,6 @@ impl ResolvedModel {
             });
         }
         Ok(path)
-    }
-}
-
-/// Names of the folders in `path`; names that are not UTF-8 cannot be asked for and are left out.
-fn folders_in(path: &Path) -> Result<Vec<String>, RepositoryError> {
-    let unreadable = |reason| RepositoryError::Unreadable {
-        path: path.to_owned(),
-        reason,
-    };
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        // Asked of the path, not of the entry: a link to a folder counts as one.
-        if entry.path().is_dir()
-            && let Ok(name) = entry.file_name().into_string()
-        {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-/// The versions of a model, ascending by number.
-fn versions_in(model_folder: &Path) -> Result<Vec<u32>, RepositoryError> {
-    let mut versions: Vec<u32> = folders_in(model_folder)?
-        .iter()
-        .filter_map(|name| parse_version(name))
-        .collect();
-    versions.sort_unstable();
-    Ok(versions)
-}
-
-/// A version is digits only and does not start with `0`, so each has one spelling.
-fn parse_version(text: &str) -> Option<u32> {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-    if is_plain { text.parse().ok() } else { None }
-}
-
-/// `a, b and c` for error messages.
-fn listed<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    match items.split_last() {
-        None => "none".to_owned(),
-        Some((only, [])) => only.clone(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
     }
 }
 

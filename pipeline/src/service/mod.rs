@@ -12,6 +12,7 @@
 //! - [`http`]: the accept loop of every port: connection cap, deadlines, graceful stop
 //! - [`admin`]: `/healthz`, `/readyz` and `/metrics`
 //! - [`problem`]: the one shape of an HTTP error
+//! - [`mjpeg`]: a moving picture for everything that shows a JPEG
 //! - [`shutdown`]: one token for the process, and tasks that are waited for
 //! - [`run`]: all of it in the right order, from flags to the exit code
 //! - [`bus`]: what a service needs to talk Kafka
@@ -26,6 +27,7 @@ pub mod config;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod mjpeg;
 pub mod problem;
 pub mod redact;
 pub mod run;

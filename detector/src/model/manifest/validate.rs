@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range as ByteRange;
 
+use pipeline::catalogue::default_color;
 use toml::Spanned;
 
 use super::raw::{RawInput, RawLabel, RawManifest, RawResize, RawResizeMode, RawThresholds};
@@ -19,22 +20,6 @@ const DEFAULT_MASK: f32 = 0.5;
 
 /// Grey that fills a letterbox when the manifest does not say: the one YOLO trains with.
 const DEFAULT_PAD: u8 = 114;
-
-/// Colours for labels that name none: distinct on a grey belt, repeated when they run out.
-const PALETTE: [[u8; 3]; 12] = [
-    [230, 25, 75],
-    [60, 180, 75],
-    [0, 130, 200],
-    [245, 130, 48],
-    [145, 30, 180],
-    [70, 240, 240],
-    [240, 50, 230],
-    [210, 245, 60],
-    [0, 128, 128],
-    [170, 110, 40],
-    [255, 225, 25],
-    [128, 0, 0],
-];
 
 /// What is wrong, where in the text, and what to write instead.
 #[derive(Debug)]
@@ -316,7 +301,7 @@ fn validate_labels(raw: Spanned<Vec<RawLabel>>) -> Result<Vec<Label>, Issue> {
         }
         let color = match label.color {
             Some(color) => parse_color(&color)?,
-            None => PALETTE[class % PALETTE.len()],
+            None => default_color(class).0,
         };
         labels.push(Label { name, color });
     }

@@ -1,0 +1,184 @@
+//! Labels: where they stand, so that they are readable and inside the picture, and what is on them.
+
+use pipeline::detections::BBox;
+
+use super::surface::{Ink, Rectangle, Surface, fill};
+use super::text::{Line, Typesetter};
+
+/// The box under a label.
+const BOX: Ink = Ink {
+    rgb: [0, 0, 0],
+    opacity: 184,
+};
+
+/// Longer names are cut, lest one label hides the picture.
+const MAX_LETTERS: usize = 40;
+
+/// An instance lower than this many labels wears its label outside.
+const SMALL_IN_LABELS: f32 = 2.5;
+
+/// Text on a dark box.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Label {
+    pub(super) text: String,
+    /// The colour of the text.
+    pub(super) rgb: [u8; 3],
+    /// Height of the text, in pixels.
+    pub(super) text_height: u32,
+}
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+impl Label {
+    /// `gear 97%` in a light tint of the class's colour.
+    pub(super) fn new(name: &str, score: f32, color: [u8; 3], text_height: u32) -> Self {
+        let name = match name.char_indices().nth(MAX_LETTERS) {
+            Some((end, _)) => format!("{}…", &name[..end]),
+            None => name.to_owned(),
+        };
+        Self {
+            text: format!("{name} {:.0}%", score * 100.0),
+            rgb: color.map(|channel| channel + ((255 - channel) / 5) * 3),
+            text_height,
+        }
+    }
+
+    /// The size of its box.
+    pub(super) fn extent(&self, typesetter: &mut Typesetter) -> Extent {
+        Extent {
+            width: typesetter.width(&self.text, self.text_height) + 2 * self.side_padding(),
+            height: self.text_height + 2 * self.padding(),
+        }
+    }
+
+    /// Draws the box and the text on it, with the box's corner at `left`, `top`.
+    pub(super) fn draw(
+        &self,
+        surface: &mut impl Surface,
+        typesetter: &mut Typesetter,
+        (left, top): (i32, i32),
+    ) {
+        let Extent { width, height } = self.extent(typesetter);
+        let rectangle = Rectangle {
+            left,
+            top,
+            width,
+            height,
+        };
+        fill(surface, rectangle, BOX);
+        let line = Line {
+            left: left + self.side_padding() as i32,
+            top: top + self.padding() as i32,
+            height: self.text_height,
+        };
+        let ink = Ink::new(self.rgb, 1.0);
+        typesetter.write(surface, &self.text, line, ink);
+    }
+
+    fn padding(&self) -> u32 {
+        (self.text_height / 16).max(1)
+    }
+
+    fn side_padding(&self) -> u32 {
+        (self.text_height / 5).max(2)
+    }
+}
+
+/// The corner of an instance's label: on the corner of a large instance; below a small one, so that
+/// it can still be seen, or above or beside it where there is no room.
+pub(super) fn place(label: Extent, bounds: BBox, picture: Extent) -> (i32, i32) {
+    let (left, top) = (bounds.x.floor() as i32, bounds.y.floor() as i32);
+    let right = (bounds.x + bounds.w).ceil() as i32;
+    let bottom = (bounds.y + bounds.h).ceil() as i32;
+    let (width, height) = (label.width as i32, label.height as i32);
+    let is_small =
+        bounds.h < SMALL_IN_LABELS * label.height as f32 || bounds.w < label.width as f32;
+    let corner = if !is_small {
+        (left, top)
+    } else if bottom + height <= picture.height as i32 {
+        (left, bottom)
+    } else if top >= height {
+        (left, top - height)
+    } else if right + width <= picture.width as i32 {
+        (right, top)
+    } else {
+        (left - width, top)
+    };
+    // A label that is larger than the picture begins inside it.
+    (
+        corner.0.min(picture.width as i32 - width).max(0),
+        corner.1.min(picture.height as i32 - height).max(0),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PICTURE: Extent = Extent {
+        width: 200,
+        height: 100,
+    };
+    const LABEL: Extent = Extent {
+        width: 40,
+        height: 10,
+    };
+
+    fn placed(x: f32, y: f32, w: f32, h: f32) -> (i32, i32) {
+        place(LABEL, BBox { x, y, w, h }, PICTURE)
+    }
+
+    #[test]
+    fn a_large_instance_wears_its_label_on_its_corner() {
+        assert_eq!(placed(20.6, 30.2, 60.0, 60.0), (20, 30));
+    }
+
+    #[test]
+    fn a_small_instance_is_not_hidden_by_its_label() {
+        assert_eq!(placed(20.0, 30.0, 12.0, 12.0), (20, 42), "below");
+        assert_eq!(placed(20.0, 85.0, 12.0, 12.0), (20, 75), "above");
+        let low = Extent {
+            width: 200,
+            height: 18,
+        };
+        let bounds = BBox {
+            x: 20.0,
+            y: 2.0,
+            w: 12.0,
+            h: 12.0,
+        };
+        assert_eq!(place(LABEL, bounds, low), (32, 2), "beside");
+        let at_the_right = BBox { x: 180.0, ..bounds };
+        assert_eq!(place(LABEL, at_the_right, low), (140, 2), "before");
+    }
+
+    #[test]
+    fn labels_stay_inside_the_picture() {
+        for (x, y) in [(190.0, 50.0), (-30.0, -30.0), (199.0, 99.0), (500.0, 500.0)] {
+            for size in [1.0, 12.0, 80.0] {
+                let (left, top) = placed(x, y, size, size);
+                assert!((0..=160).contains(&left), "{left} for {x},{y},{size}");
+                assert!((0..=90).contains(&top), "{top} for {x},{y},{size}");
+            }
+        }
+        let huge = Extent {
+            width: 900,
+            height: 900,
+        };
+        assert_eq!(place(huge, BBox::default(), PICTURE), (0, 0));
+    }
+
+    #[test]
+    fn the_text_names_class_and_score() {
+        let label = Label::new("gear", 0.967, [245, 130, 48], 14);
+        assert_eq!(label.text, "gear 97%");
+        assert_eq!(label.rgb, [251, 205, 171]);
+        let long = Label::new(&"ß".repeat(100), 1.0, [0; 3], 14);
+        assert_eq!(long.text, format!("{}… 100%", "ß".repeat(40)));
+    }
+}

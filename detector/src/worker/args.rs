@@ -1,0 +1,160 @@
+//! The detector's own flags, for its own process and for `kadr up`.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use clap::{Args, value_parser};
+use pipeline::catalogue::ModelArgs;
+use serde::{Serialize, Serializer};
+
+use super::DetectorConfig;
+use crate::image::DEFAULT_MAX_PIXELS;
+use crate::jpeg::DEFAULT_QUALITY;
+use crate::model::repository::Precision;
+use crate::onnx::{LoadOptions, Provider, SessionOptions};
+
+/// How models are run; [`ModelArgs`] says which.
+#[derive(Args, Clone, Debug, Serialize)]
+#[command(next_help_heading = "Detector")]
+pub struct DetectorArgs {
+    /// The form of the weights: fp32 or int8
+    #[arg(long, env = "KADR_PRECISION", default_value_t = Precision::Fp32)]
+    #[serde(serialize_with = "as_text")]
+    pub precision: Precision,
+
+    /// The device: cpu, cuda or cuda:N; CUDA that cannot be had keeps the detector not ready
+    #[arg(long, env = "KADR_PROVIDER", default_value_t = Provider::Cpu)]
+    #[serde(serialize_with = "as_text")]
+    pub provider: Provider,
+
+    /// Threads a model may use; 0 means one a core
+    #[arg(
+        long,
+        env = "KADR_MODEL_THREADS",
+        default_value_t = 0,
+        value_name = "COUNT"
+    )]
+    pub model_threads: usize,
+
+    /// Models kept in memory; beyond that, the one not used for longest goes, never the default
+    #[arg(long, env = "KADR_MAX_LOADED_MODELS", default_value_t = 4, value_name = "COUNT", value_parser = value_parser!(u8).range(2..))]
+    pub max_loaded_models: u8,
+
+    /// Quality of the annotated pictures, 1 to 100
+    #[arg(long, env = "KADR_ANNOTATED_QUALITY", default_value_t = DEFAULT_QUALITY, value_name = "PERCENT", value_parser = value_parser!(u8).range(1..=100))]
+    pub annotated_quality: u8,
+
+    /// Pixels that a frame may have
+    #[arg(
+        long,
+        env = "KADR_MAX_FRAME_PIXELS",
+        default_value_t = DEFAULT_MAX_PIXELS,
+        value_name = "COUNT"
+    )]
+    pub max_frame_pixels: u64,
+
+    /// The ONNX Runtime library; found by itself after script/setup
+    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    pub onnxruntime: Option<PathBuf>,
+}
+
+impl DetectorArgs {
+    /// What the flags say, with those that other services share.
+    pub fn config(&self, models: &ModelArgs) -> DetectorConfig {
+        DetectorConfig {
+            models: models.models.clone(),
+            default_model: models.model.clone(),
+            load: LoadOptions {
+                precision: self.precision,
+                session: SessionOptions {
+                    provider: self.provider,
+                    threads: self.model_threads,
+                    ..SessionOptions::default()
+                },
+            },
+            onnxruntime: self.onnxruntime.clone(),
+            max_loaded_models: self.max_loaded_models.into(),
+            annotated_quality: self.annotated_quality,
+            max_pixels: self.max_frame_pixels,
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
+fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        detector: DetectorArgs,
+        #[command(flatten)]
+        models: ModelArgs,
+    }
+
+    fn parse(flags: &[&str]) -> Result<Command, String> {
+        let flags = ["detector"].iter().chain(flags);
+        match Command::try_parse_from(flags) {
+            Ok(command) => Ok(command),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn flags_become_the_configuration() {
+        let flags = [
+            "--model",
+            "part-kind@2",
+            "--provider",
+            "cuda:1",
+            "--precision",
+            "int8",
+            "--model-threads",
+            "3",
+            "--annotated-quality",
+            "70",
+            "--max-loaded-models",
+            "2",
+        ];
+        let command = parse(&flags).unwrap();
+        let config = command.detector.config(&command.models);
+        assert_eq!(config.default_model, "part-kind@2".parse().unwrap());
+        assert_eq!(config.load.session.provider, Provider::Cuda { device: 1 });
+        assert_eq!(config.load.precision, Precision::Int8);
+        assert_eq!(config.load.session.threads, 3);
+        assert_eq!(config.annotated_quality, 70);
+        assert_eq!(config.max_loaded_models, 2);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for flags in [
+            ["--annotated-quality", "0"],
+            ["--annotated-quality", "101"],
+            ["--max-loaded-models", "1"],
+            ["--provider", "gpu"],
+        ] {
+            let Err(error) = parse(&flags) else {
+                panic!("{flags:?} were taken");
+            };
+            assert!(error.contains(flags[1]), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_log_shows_them_as_they_are_written() {
+        let json = serde_json::to_value(parse(&[]).unwrap().detector).unwrap();
+        assert_eq!(json["provider"], "cpu");
+        assert_eq!(json["precision"], "fp32");
+    }
+}

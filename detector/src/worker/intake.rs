@@ -1,0 +1,201 @@
+//! The way in: reads both lanes, lets the scheduler choose, and never lets the model wait for work
+//! that is there.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{
+    frame::{Lane, ModelRef},
+    kafka::{Received, Source},
+    record::Record,
+    service::{DropReason, Part},
+};
+use tokio::{
+    sync::{
+        mpsc::{self, OwnedPermit},
+        watch,
+    },
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    decode::Chosen,
+    job::{Finished, Job, Origin, Outcome},
+    metrics::Meters,
+    model_thread::{Batch, keeping_alive},
+    scheduler::{Pushed, Room, Scheduler},
+    shelf::BatchSizes,
+};
+
+/// How often frames that nobody took in time are cleared away.
+const TICK: Duration = Duration::from_millis(500);
+pub(crate) const INTAKE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// What may wait for the model.
+pub(crate) const ROOM: Room = Room {
+    live_sources: 256,
+    durable_frames: 64,
+};
+
+/// A lane's reader ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("the Kafka reader of the {0} lane has died: this is a defect, see the log")]
+pub(crate) struct ReaderDied(&'static str);
+
+/// The stage.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) durable: Source,
+    pub(crate) live: Source,
+    pub(crate) desk: Desk,
+    /// Whether the default model is loaded.
+    pub(crate) is_loaded: watch::Receiver<bool>,
+    /// The place in front of the model thread.
+    pub(crate) model: mpsc::Sender<Batch>,
+    pub(crate) chosen: mpsc::Sender<Chosen>,
+    pub(crate) part: Part,
+    pub(crate) stop: CancellationToken,
+    /// How long what is in hand may take at the end.
+    pub(crate) drain: Duration,
+}
+
+/// What is done with each record, apart from waiting.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) scheduler: Scheduler<Received<Job>>,
+    pub(crate) default_model: ModelRef,
+    pub(crate) batch_sizes: BatchSizes,
+    pub(crate) failures: mpsc::Sender<Outcome<Finished>>,
+    pub(crate) meters: Meters,
+}
+
+impl Intake {
+    /// Reads until the shutdown, then waits for what the other stages have in hand and commits.
+    pub(crate) async fn run(mut self) -> Result<(), ReaderDied> {
+        let ended = self.read().await;
+        let Self {
+            durable,
+            live,
+            desk,
+            model,
+            chosen,
+            part,
+            drain,
+            ..
+        } = self;
+        // What was not begun is read again by whoever comes next. The stages end one after the
+        // other, as each finds that nobody can send to it any more.
+        drop((desk, model, chosen));
+        let (durable, live) = tokio::join!(durable.close(drain), live.close(drain));
+        for (lane, closed) in [(Lane::Durable, durable), (Lane::Live, live)] {
+            if closed.unfinished > 0 {
+                let (lane, frames) = (lane.as_str(), closed.unfinished);
+                tracing::warn!(lane, frames, "frames were not finished in time");
+            }
+        }
+        part.retire();
+        ended
+    }
+
+    async fn read(&mut self) -> Result<(), ReaderDied> {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stop = self.stop.clone();
+        loop {
+            let desk = &mut self.desk;
+            let may_choose = *self.is_loaded.borrow() && !desk.scheduler.is_empty();
+            let place = self.model.clone().reserve_owned();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = ticks.tick() => {
+                    desk.clear(Timestamp::now());
+                    self.part.ready();
+                }
+                record = self.live.recv() => {
+                    let record = record.ok_or(ReaderDied("live"))?;
+                    keeping_alive(&self.part, desk.take_in(record, Lane::Live)).await;
+                }
+                record = self.durable.recv(), if desk.scheduler.has_durable_room() => {
+                    let record = record.ok_or(ReaderDied("durable"))?;
+                    keeping_alive(&self.part, desk.take_in(record, Lane::Durable)).await;
+                }
+                Ok(place) = place, if may_choose => {
+                    if let Some(chosen) = desk.choose(Timestamp::now(), place) {
+                        // There is one place, so the decoder is free; it is gone only at the end.
+                        drop(self.chosen.send(chosen).await);
+                    }
+                }
+                Ok(()) = self.is_loaded.changed() => {}
+            }
+        }
+    }
+}
+
+impl Desk {
+    /// Reads a record and lets it wait for its turn.
+    async fn take_in(&mut self, received: Received<Record>, lane: Lane) {
+        let Some(place) = received.place().cloned() else {
+            tracing::error!("a record without a place was read: this is a defect");
+            return drop(received);
+        };
+        let (record, token) = received.into_parts();
+        let origin = Origin {
+            record,
+            place,
+            lane,
+        };
+        match Job::read(origin, &self.default_model, Timestamp::now()) {
+            Ok(job) => self.enqueue(Received::from_parts(job, token), lane),
+            Err(failed) => {
+                let failed = Received::from_parts(Err(failed), token);
+                // Without a publisher the record is not completed, and so comes again.
+                drop(self.failures.send(failed).await);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, job: Received<Job>, lane: Lane) {
+        match lane {
+            Lane::Durable => self.scheduler.push_durable(job),
+            Lane::Live => match self.scheduler.push_live(job) {
+                Pushed::Waits => {}
+                Pushed::Superseded(older) => self.skip(older, DropReason::Superseded),
+                Pushed::Refused(job) => self.skip(job, DropReason::QueueFull),
+            },
+        }
+    }
+
+    /// The next frames for the model, unless all that waited came too late.
+    fn choose(&mut self, now: Timestamp, place: OwnedPermit<Batch>) -> Option<Chosen> {
+        let sizes = &self.batch_sizes;
+        let taken = self.scheduler.take(now, |model| sizes.of(model));
+        for frame in taken.stale {
+            self.skip(frame, DropReason::Stale);
+        }
+        let model = taken.batch.first()?.value().model.clone();
+        Some(Chosen {
+            model,
+            frames: taken.batch,
+            place,
+        })
+    }
+
+    /// Skips what came too late, and tells how long the oldest frames wait.
+    fn clear(&mut self, now: Timestamp) {
+        for frame in self.scheduler.take_stale(now) {
+            self.skip(frame, DropReason::Stale);
+        }
+        for lane in [Lane::Durable, Lane::Live] {
+            let oldest = self.scheduler.oldest(lane);
+            let age = oldest.map_or(SignedDuration::ZERO, |oldest| now.duration_since(oldest));
+            let age = Duration::try_from(age).unwrap_or(Duration::ZERO);
+            self.meters.oldest_waiting(lane, age);
+        }
+    }
+
+    fn skip(&self, frame: Received<Job>, reason: DropReason) {
+        self.meters.dropped(reason);
+        frame.complete();
+    }
+}

@@ -1,0 +1,239 @@
+//! What travels through the stages: a frame with the record it came as, and what became of it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use pipeline::{
+    detections::{ModelVersion, Timings},
+    frame::{DEFAULT_LIVE_DEADLINE_MS, Frame, Lane, ModelRef, SourceId},
+    kafka::{Place, Received},
+    record::{DeadLetter, FailureKind, Record, decode_frame},
+};
+
+use super::scheduler::Waiting;
+use crate::{image::RgbImage, model::Prediction};
+
+/// A frame to look at.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) frame: Frame,
+    /// The model asked for, or the default.
+    pub(crate) model: ModelRef,
+    pub(crate) origin: Origin,
+    pub(crate) received_at: Instant,
+    /// Filled in on the way.
+    pub(crate) timings: Timings,
+}
+
+/// Where a job came from: what a dead letter needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) record: Record,
+    pub(crate) place: Place,
+    pub(crate) lane: Lane,
+}
+
+/// A job that cannot be done.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub(crate) origin: Origin,
+    pub(crate) kind: FailureKind,
+    /// For whoever sent the frame.
+    pub(crate) reason: String,
+}
+
+/// A job that is done up to some stage, or failed on the way.
+pub(crate) type Outcome<T> = Received<Result<T, Failed>>;
+
+/// A job with its pixels.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) job: Job,
+    pub(crate) picture: RgbImage,
+}
+
+/// A job with what the model says.
+#[derive(Debug)]
+pub(crate) struct Predicted {
+    pub(crate) job: Job,
+    pub(crate) picture: RgbImage,
+    pub(crate) prediction: Prediction,
+    pub(crate) model: ModelVersion,
+}
+
+/// A job with everything that is published.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) job: Job,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) prediction: Prediction,
+    pub(crate) model: ModelVersion,
+    pub(crate) annotated: Bytes,
+}
+
+impl Job {
+    /// Reads a record; what breaks the contract is a failed job.
+    pub(crate) fn read(
+        origin: Origin,
+        default_model: &ModelRef,
+        now: Timestamp,
+    ) -> Result<Self, Failed> {
+        let mut frame = match decode_frame(origin.record.clone(), &origin.place) {
+            Ok(frame) => frame,
+            Err(error) => return Err(origin.failed(FailureKind::BadRecord, error.to_string())),
+        };
+        // A deadline is what tells the lanes apart further on: every frame of the live lane has
+        // one, and none of the durable lane.
+        frame.deadline_ms = match origin.lane {
+            Lane::Live => frame.deadline_ms.or(Some(DEFAULT_LIVE_DEADLINE_MS)),
+            Lane::Durable => None,
+        };
+        let timings = Timings {
+            queue: frame.age(now).as_millis_f32().max(0.0),
+            ..Timings::default()
+        };
+        let model = frame.model.clone();
+        Ok(Self {
+            frame,
+            model: model.unwrap_or_else(|| default_model.clone()),
+            origin,
+            received_at: Instant::now(),
+            timings,
+        })
+    }
+}
+
+impl Origin {
+    pub(crate) fn failed(self, kind: FailureKind, reason: String) -> Failed {
+        Failed {
+            origin: self,
+            kind,
+            reason,
+        }
+    }
+}
+
+impl Failed {
+    /// The letter for the dead topic.
+    pub(crate) fn letter(self) -> DeadLetter {
+        let Origin { record, place, .. } = self.origin;
+        DeadLetter {
+            original: record,
+            error: self.reason,
+            kind: self.kind,
+            topic: place.topic.to_string(),
+            partition: place.partition,
+            offset: place.offset,
+            attempts: 1,
+        }
+    }
+}
+
+impl Waiting for Received<Job> {
+    fn source(&self) -> &SourceId {
+        &self.value().frame.source
+    }
+
+    fn model(&self) -> &ModelRef {
+        &self.value().model
+    }
+
+    fn captured_at(&self) -> Timestamp {
+        self.value().frame.captured_at
+    }
+
+    fn is_stale(&self, now: Timestamp) -> bool {
+        self.value().frame.is_stale(now)
+    }
+}
+
+/// Milliseconds as the result JSON has them.
+pub(crate) fn milliseconds(duration: Duration) -> f32 {
+    duration.as_secs_f32() * 1000.0
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use jiff::SignedDuration;
+    use pipeline::record::{decode_dead_letter, encode_dead_letter, encode_frame};
+
+    use super::*;
+
+    /// A job as it is read from a topic.
+    pub(crate) fn job(source: &str, model: &str, jpeg: &[u8]) -> Job {
+        let mut frame = frame(source, jpeg);
+        frame.model = Some(model.parse().unwrap());
+        let origin = origin(encode_frame(&frame), Lane::Durable);
+        Job::read(origin, &"parts".parse().unwrap(), frame.captured_at).unwrap()
+    }
+
+    fn frame(source: &str, jpeg: &[u8]) -> Frame {
+        let captured_at = "2026-03-01T12:00:00Z".parse().unwrap();
+        let source = SourceId::new(source).unwrap();
+        Frame::new(source, captured_at, Bytes::copy_from_slice(jpeg))
+    }
+
+    fn origin(record: Record, lane: Lane) -> Origin {
+        let place = Place {
+            topic: "kadr.frames".into(),
+            partition: 3,
+            offset: 42,
+            timestamp_ms: 1_772_366_400_000,
+        };
+        Origin {
+            record,
+            place,
+            lane,
+        }
+    }
+
+    fn read(frame: &Frame, lane: Lane) -> Job {
+        let now = frame.captured_at + SignedDuration::from_millis(250);
+        let origin = origin(encode_frame(frame), lane);
+        Job::read(origin, &"parts".parse().unwrap(), now).unwrap()
+    }
+
+    #[test]
+    fn the_default_model_stands_in_for_none() {
+        let mut frame = frame("cam-1", b"\xff\xd8");
+        assert_eq!(read(&frame, Lane::Live).model, "parts".parse().unwrap());
+        frame.model = Some("part-kind@2".parse().unwrap());
+        let job = read(&frame, Lane::Live);
+        assert_eq!(job.model, "part-kind@2".parse().unwrap());
+        assert!((job.timings.queue - 250.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn a_deadline_tells_the_lanes_apart() {
+        let mut frame = frame("cam-1", b"\xff\xd8");
+        let deadlines = |frame: &Frame| {
+            [Lane::Live, Lane::Durable].map(|lane| read(frame, lane).frame.deadline_ms)
+        };
+        assert_eq!(deadlines(&frame), [Some(DEFAULT_LIVE_DEADLINE_MS), None]);
+        frame.deadline_ms = Some(77);
+        assert_eq!(deadlines(&frame), [Some(77), None]);
+    }
+
+    #[test]
+    fn a_record_that_breaks_the_contract_is_buried_as_it_was() {
+        let record = Record {
+            key: Some(Bytes::from_static(b"not a source")),
+            value: Bytes::from_static(b"\xff\xd8 anything"),
+            headers: vec![("x-mine".to_owned(), Bytes::from_static(b"7"))],
+        };
+        let origin = origin(record.clone(), Lane::Durable);
+        let default_model = "parts".parse().unwrap();
+        let failed = Job::read(origin, &default_model, Timestamp::now()).unwrap_err();
+        let letter = decode_dead_letter(encode_dead_letter(failed.letter())).unwrap();
+        assert_eq!(letter.original, record);
+        assert_eq!(letter.kind, FailureKind::BadRecord);
+        assert!(letter.error.contains("not a source"), "{}", letter.error);
+        assert_eq!(
+            (&*letter.topic, letter.partition, letter.offset),
+            ("kadr.frames", 3, 42)
+        );
+        assert_eq!(letter.attempts, 1);
+    }
+}

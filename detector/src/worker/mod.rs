@@ -1,0 +1,244 @@
+//! The running detector: Kafka in, models, annotated pictures and results out.
+//!
+//! In the order a frame meets it, each stage a task or a thread of its own, with bounded channels
+//! between them:
+//!
+//! - [`args`]: flags
+//! - `intake`: reads both lanes; `scheduler` says which frame is next
+//! - `decode`: JPEG to pixels, off the async threads
+//! - `model_thread`: the one place where models run; `shelf` keeps the loaded ones
+//! - `finish`: draws and encodes, off the async threads
+//! - `publish`: annotated picture, result, commit; or a dead letter and the commit
+//! - `job`: what travels through all of these
+//! - [`metrics`]: what is counted on the way
+
+pub mod args;
+mod decode;
+mod finish;
+mod intake;
+mod job;
+pub mod metrics;
+mod model_thread;
+mod publish;
+mod scheduler;
+mod shelf;
+
+use std::{path::PathBuf, thread::JoinHandle, time::Duration};
+
+use pipeline::{
+    frame::{Lane, ModelRef},
+    kafka::{Source, SourceConfig, SourceError, StartPosition},
+    service::{
+        Context, Tasks,
+        bus::{Bus, report_link},
+        metrics::MetricsError,
+        shutdown::AnyError,
+    },
+};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    task::{JoinError, spawn_blocking},
+};
+
+use crate::model::repository::Repository;
+use crate::onnx::LoadOptions;
+use decode::Decode;
+use finish::Finish;
+use intake::{Desk, INTAKE_DEADLINE, Intake, ROOM};
+use job::{Finished, Outcome, Predicted};
+use metrics::Meters;
+use model_thread::{Batch, MODEL_DEADLINE, ModelThread};
+use publish::Publish;
+use scheduler::Scheduler;
+use shelf::{BatchSizes, OnnxStore, Shelf};
+
+/// The part of the shutdown's grace that is left for flushing when the stages had theirs.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// A lane's reader that cannot reach Kafka for this long is stuck.
+const LINK_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Pictures that may be decoded, or drawn, at the same time.
+const MAX_WIDTH: usize = 8;
+
+/// Outcomes that may wait for the publisher.
+const OUTCOMES: usize = 16;
+
+/// How a detector runs.
+#[derive(Clone, Debug)]
+pub struct DetectorConfig {
+    /// The folder of models.
+    pub models: PathBuf,
+    /// The model for frames that ask for none; it is loaded at the start and stays.
+    pub default_model: ModelRef,
+    /// Device, threads and weights.
+    pub load: LoadOptions,
+    /// The ONNX Runtime library, instead of the one that is found.
+    pub onnxruntime: Option<PathBuf>,
+    /// Models in memory, at least two.
+    pub max_loaded_models: usize,
+    /// JPEG quality of the annotated pictures.
+    pub annotated_quality: u8,
+    /// Pixels that a frame may have.
+    pub max_pixels: u64,
+}
+
+/// Why a detector did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectorError {
+    /// A metric was registered twice: a mistake in our code.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// A lane cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The model thread could not be started.
+    #[error("cannot start the model thread: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The channels between the stages.
+struct Channels {
+    batches: (mpsc::Sender<Batch>, mpsc::Receiver<Batch>),
+    chosen: (mpsc::Sender<decode::Chosen>, mpsc::Receiver<decode::Chosen>),
+    answers: (
+        mpsc::Sender<Vec<Outcome<Predicted>>>,
+        mpsc::Receiver<Vec<Outcome<Predicted>>>,
+    ),
+    outcomes: (
+        mpsc::Sender<Outcome<Finished>>,
+        mpsc::Receiver<Outcome<Finished>>,
+    ),
+    is_loaded: (watch::Sender<bool>, watch::Receiver<bool>),
+}
+
+impl Channels {
+    fn new() -> Self {
+        Self {
+            // One batch in front of the model: the next is decoded while it works, and no live
+            // frame grows older than that.
+            batches: mpsc::channel(1),
+            chosen: mpsc::channel(1),
+            answers: mpsc::channel(1),
+            outcomes: mpsc::channel(OUTCOMES),
+            is_loaded: watch::channel(false),
+        }
+    }
+}
+
+/// Starts a detector among `tasks`; it ends with the shutdown. Returns at once: models load in the
+/// background, and the part `model` of the health page says how that goes.
+pub fn start(
+    config: DetectorConfig,
+    bus: &Bus,
+    context: &Context,
+    tasks: &mut Tasks,
+) -> Result<(), DetectorError> {
+    let context = context.for_service("detector")?;
+    let meters = Meters::register(&context.metrics)?;
+    let channels = Channels::new();
+    let batch_sizes = BatchSizes::default();
+    let width = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WIDTH));
+    let lanes = [Lane::Durable, Lane::Live].map(|lane| open_lane(lane, bus));
+    let [durable, live] = lanes;
+    let (durable, live) = (durable?, live?);
+    for (name, source) in [("frames lane", &durable), ("live lane", &live)] {
+        let part = context.health.register(name, LINK_DEADLINE);
+        let watching = report_link(source.link(), part, context.shutdown.token());
+        tasks.spawn("detector link", async {
+            watching.await;
+            Ok::<_, AnyError>(())
+        });
+    }
+    let intake = Intake {
+        durable,
+        live,
+        desk: Desk {
+            scheduler: Scheduler::new(ROOM),
+            default_model: config.default_model.clone(),
+            batch_sizes: batch_sizes.clone(),
+            failures: channels.outcomes.0.clone(),
+            meters: meters.clone(),
+        },
+        is_loaded: channels.is_loaded.1,
+        model: channels.batches.0,
+        chosen: channels.chosen.0,
+        part: context.health.register("intake", INTAKE_DEADLINE),
+        stop: context.shutdown.token(),
+        drain: context.shutdown.grace().saturating_sub(FLUSH),
+    };
+    let decode = Decode {
+        chosen: channels.chosen.1,
+        failures: channels.outcomes.0.clone(),
+        max_pixels: config.max_pixels,
+        width,
+    };
+    let finish = Finish {
+        answers: channels.answers.1,
+        outcomes: channels.outcomes.0,
+        quality: config.annotated_quality,
+        width,
+    };
+    let publish = Publish {
+        sink: bus.sink.clone(),
+        topics: bus.topics.clone(),
+        meters: meters.clone(),
+        max_pixels: config.max_pixels,
+    };
+    let model_thread = ModelThread {
+        shelf: shelf_of(&config, batch_sizes),
+        default_model: config.default_model,
+        batches: channels.batches.1,
+        answers: channels.answers.0,
+        is_loaded: channels.is_loaded.0,
+        part: context.health.register("model", MODEL_DEADLINE),
+        meters,
+        runtime: Handle::current(),
+        stop: context.shutdown.token(),
+    };
+    let model_thread = model_thread.spawn().map_err(DetectorError::Thread)?;
+    tasks.spawn("intake", intake.run());
+    tasks.spawn("decode", decode.run());
+    tasks.spawn("model", joined(model_thread));
+    tasks.spawn("finish", finish.run());
+    tasks.spawn("publish results", publish.run(channels.outcomes.1));
+    Ok(())
+}
+
+/// A lane's consumer group is named after the topic prefix, as several installations may share one
+/// Kafka.
+fn open_lane(lane: Lane, bus: &Bus) -> Result<Source, SourceError> {
+    let topic = bus.topics.of_lane(lane);
+    let frames = bus.topics.frames();
+    let prefix = frames.strip_suffix(".frames").unwrap_or(&frames);
+    let (group, start) = match lane {
+        Lane::Durable => (format!("{prefix}-detector"), StartPosition::Earliest),
+        Lane::Live => (format!("{prefix}-detector-live"), StartPosition::Latest),
+    };
+    let settings = SourceConfig::new(&group, &[&topic], start);
+    Source::start(&bus.kafka, settings, &bus.metrics)
+}
+
+fn shelf_of(config: &DetectorConfig, batch_sizes: BatchSizes) -> Shelf<OnnxStore> {
+    let store = OnnxStore {
+        repository: Repository::new(&config.models),
+        library: config.onnxruntime.clone(),
+        options: config.load.clone(),
+    };
+    Shelf::new(store, config.max_loaded_models, batch_sizes)
+}
+
+/// Waits for the model thread; its panic is the task's error.
+async fn joined(thread: JoinHandle<()>) -> Result<(), ModelThreadError> {
+    let joined = spawn_blocking(move || thread.join()).await?;
+    joined.map_err(|_panic| ModelThreadError::Panicked)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ModelThreadError {
+    #[error("the model thread panicked: this is a defect, see the log")]
+    Panicked,
+    #[error(transparent)]
+    Join(#[from] JoinError),
+}
