@@ -119,6 +119,11 @@ pub fn inspect(upload: &Bytes, limits: Limits) -> Result<Inspected, IntakeError>
     }
 }
 
+/// Width and height of a JPEG, as its frame header says.
+pub(crate) fn size_of(jpeg: &[u8]) -> Option<(u32, u32)> {
+    jpeg::size_of(jpeg)
+}
+
 impl Conversion {
     /// About the most memory that [`Conversion::run`] takes at a time.
     pub fn memory_bytes(&self) -> u64 {

@@ -5,6 +5,7 @@
 //! - [`ensure_topics`]: creates the topics, or says what is wrong with them
 //! - [`Source`]: a group member that yields [`Received`] records and commits them in order
 //! - [`Tail`]: reads the end of topics without a group, for viewers
+//! - [`Lookup`]: single records, by their place or by key and time
 //! - [`Sink`]: sends records and tells when they are acknowledged
 //! - [`KafkaMetrics`], [`Link`]: what the three tell Prometheus and the health checks
 
@@ -14,6 +15,7 @@ mod consumer;
 mod delivery;
 mod frame_topics;
 mod link;
+mod lookup;
 pub mod metrics;
 mod partitions;
 mod profile;
@@ -33,6 +35,7 @@ pub use admin::{AdminError, delete_topics, ensure_topics};
 pub use delivery::{Delivered, Delivery, SinkError};
 pub use frame_topics::frame_topics;
 pub use link::Link;
+pub use lookup::{Lookup, LookupError, Search, SearchOutcome};
 pub use metrics::KafkaMetrics;
 pub use profile::MAX_RECORD_BYTES;
 pub use properties::{BROKERS_VARIABLES, KafkaConfig, PROPERTIES_VARIABLE, PropertyError};

@@ -86,6 +86,11 @@ pub(super) fn inspect(upload: &Bytes, limits: Limits) -> Result<Inspected, Intak
     }))
 }
 
+pub(super) fn size_of(jpeg: &[u8]) -> Option<(u32, u32)> {
+    let frame = Layout::of(jpeg).ok()?.frame;
+    Some((frame.width, frame.height))
+}
+
 /// Kinds of JPEG that the decoder lacks.
 fn refuse_unreadable(frame: &FrameHeader) -> Result<(), IntakeError> {
     let what = match (frame.coding, frame.precision_bits) {

@@ -1,0 +1,150 @@
+//! What stands behind the question mark of an upload.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Query, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode, header},
+};
+use pipeline::{
+    frame::ModelRef,
+    service::{Problem, units::parse_duration},
+};
+use serde::Deserialize;
+
+/// Longer than this nobody waits on one connection.
+const MAX_WAIT: Duration = Duration::from_mins(1);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UploadQuery {
+    wait: Option<String>,
+    model: Option<String>,
+}
+
+/// What the client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wishes {
+    /// How long to wait for the result.
+    pub(super) wait: Option<Duration>,
+    pub(super) model: Option<ModelRef>,
+    /// The annotated picture itself rather than JSON about it.
+    pub(super) picture: bool,
+}
+
+impl Wishes {
+    pub(super) fn of(
+        query: Result<Query<UploadQuery>, QueryRejection>,
+        headers: &HeaderMap,
+    ) -> Result<Self, Problem> {
+        let Query(query) = query.map_err(|rejection| {
+            let reason = rejection.body_text();
+            bad(
+                "bad_query",
+                reason,
+                "the parameters are wait and model, once each",
+            )
+        })?;
+        Ok(Self {
+            wait: query.wait.as_deref().map(wait_of).transpose()?,
+            model: query.model.as_deref().map(model_of).transpose()?,
+            picture: prefers_picture(headers),
+        })
+    }
+}
+
+fn wait_of(text: &str) -> Result<Duration, Problem> {
+    let hint = "write wait=10s; the longest wait is 60s";
+    let wait = parse_duration(text).map_err(|reason| bad("bad_wait", reason, hint))?;
+    if wait > MAX_WAIT {
+        return Err(bad(
+            "bad_wait",
+            format!("{text:?} is too long a wait"),
+            hint,
+        ));
+    }
+    Ok(wait)
+}
+
+pub(super) fn model_of(text: &str) -> Result<ModelRef, Problem> {
+    text.trim().parse().map_err(|error| {
+        bad(
+            "bad_model",
+            format!("{text:?} does not name a model: {error}"),
+            "write model=name or model=name@version; GET /api/models lists them",
+        )
+    })
+}
+
+/// Whether a JPEG stands before JSON in what the client accepts.
+fn prefers_picture(headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(header::ACCEPT).iter();
+    let types = accepts
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|item| item.split(';').next().unwrap_or_default().trim());
+    let mut known = types.filter_map(|media_type| match media_type {
+        "image/jpeg" | "image/*" => Some(true),
+        "application/json" | "application/*" | "*/*" => Some(false),
+        _ => None,
+    });
+    known.next().unwrap_or(false)
+}
+
+fn bad(code: &'static str, message: impl Into<String>, hint: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, message, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderValue, Uri};
+
+    use super::*;
+
+    fn wishes(query: &str, accept: &str) -> Result<Wishes, Problem> {
+        let uri: Uri = format!("/api/frames{query}").parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_str(accept).unwrap());
+        Wishes::of(Query::try_from_uri(&uri), &headers)
+    }
+
+    #[test]
+    fn wishes_are_read() {
+        let wanted = wishes("?wait=1500ms&model=parts@2", "image/jpeg").unwrap();
+        assert_eq!(wanted.wait, Some(Duration::from_millis(1500)));
+        assert_eq!(wanted.model.unwrap().to_string(), "parts@2");
+        assert!(wanted.picture);
+        let none = wishes("", "*/*").unwrap();
+        assert_eq!((none.wait, none.model, none.picture), (None, None, false));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_told() {
+        for (query, code) in [
+            ("?wait=10", "bad_wait"),
+            ("?wait=61s", "bad_wait"),
+            ("?model=a/b", "bad_model"),
+            ("?modle=parts", "bad_query"),
+            ("?model=a&model=b", "bad_query"),
+        ] {
+            let problem = wishes(query, "*/*").unwrap_err();
+            assert_eq!(
+                (problem.status().as_u16(), problem.code()),
+                (400, code),
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_kind_that_is_there_wins() {
+        for (accept, picture) in [
+            ("image/jpeg, application/json;q=0.5", true),
+            ("application/json, image/jpeg", false),
+            ("text/html, image/*;q=0.8, */*;q=0.1", true),
+            ("text/html", false),
+        ] {
+            assert_eq!(wishes("", accept).unwrap().picture, picture, "{accept}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The routes with a way to Kafka that does as it is told.
