@@ -22,6 +22,20 @@ pub struct Finding {
 }
 
 impl Finding {
+    fn name(&self) -> String {
+        let parts = [Some(self.goal.id), self.variant.as_deref()];
+        let parts: Vec<&str> = parts.into_iter().flatten().collect();
+        parts.join(" ")
+    }
+
+    fn detail(&self) -> String {
+        let detail = self.comparison.detail.iter();
+        let parts: Vec<String> = detail
+            .map(|(name, value)| format!("{name} {value:.2}"))
+            .collect();
+        parts.join(", ")
+    }
+
     fn is_void(&self) -> bool {
         self.comparison.foreign_load > LIMIT
     }
@@ -39,29 +53,25 @@ impl Finding {
 /// Prints a line for each finding, and what it was made of.
 pub fn print_table(findings: &[Finding]) {
     println!(
-        "\n{:<16} {:>7} {:>7} {:>7} {:>3}  {:<8} {:<8} verdict",
+        "\n{:<20} {:>7} {:>7} {:>7} {:>3}  {:<8} {:<8} verdict",
         "", "ratio", "min", "max", "n", "pass", "stretch"
     );
     for finding in findings {
         let (goal, found) = (&finding.goal, &finding.comparison);
         let Spread { median, min, max } = found.ratio;
-        let name = [Some(goal.id), finding.variant.as_deref()];
-        let name: Vec<&str> = name.into_iter().flatten().collect();
         println!(
-            "{:<16} {median:>7.3} {min:>7.3} {max:>7.3} {:>3}  {:<8} {:<8} {}",
-            name.join(" "),
+            "{:<20} {median:>7.3} {min:>7.3} {max:>7.3} {:>3}  {:<8} {:<8} {}",
+            finding.name(),
             found.rounds,
             goal.bound(goal.pass),
             goal.bound(goal.stretch),
             finding.verdict(),
         );
     }
-    let mut explained: Vec<&str> = Vec::new();
-    for goal in findings.iter().map(|finding| finding.goal) {
-        if !explained.contains(&goal.id) {
-            explained.push(goal.id);
-            println!("{:<4} {}", goal.id, goal.title);
-        }
+    println!();
+    for finding in findings {
+        println!("{}: {}", finding.name(), finding.goal.title);
+        println!("  {}", finding.detail());
     }
 }
 
@@ -106,27 +116,24 @@ fn as_json(findings: &[&Finding]) -> Value {
         }
     });
     let worst = worst.expect("a goal is in the list because something was found");
-    let mut detail: Map<String, Value> = Map::new();
-    for (name, value) in &worst.comparison.detail {
-        detail.insert(name.clone(), rounded(*value));
-    }
+    let mut all = figures(worst);
     if findings.len() > 1 {
         let variants = findings.iter().map(|finding| {
             let name = finding.variant.clone().unwrap_or_default();
-            (name, own_figures(finding))
+            (name, figures(finding))
         });
-        detail.insert("variants".to_owned(), variants.collect());
+        all["detail"]["variants"] = variants.collect();
+        all["worst"] = json!(worst.variant);
     }
-    let mut figures = own_figures(worst);
-    if let Some(variant) = &worst.variant {
-        figures["worst"] = json!(variant);
-    }
-    figures["detail"] = Value::Object(detail);
-    figures
+    all
 }
 
-fn own_figures(finding: &Finding) -> Value {
+fn figures(finding: &Finding) -> Value {
     let (goal, found) = (&finding.goal, &finding.comparison);
+    let detail = found.detail.iter();
+    let detail: Map<String, Value> = detail
+        .map(|(name, value)| (name.clone(), rounded(*value)))
+        .collect();
     json!({
         "ratio": rounded(found.ratio.median),
         "min": rounded(found.ratio.min),
@@ -137,6 +144,7 @@ fn own_figures(finding: &Finding) -> Value {
         "verdict": goal.verdict(found.ratio.median).word(),
         "foreign_load": rounded(found.foreign_load),
         "void": finding.is_void(),
+        "detail": detail,
     })
 }
 
