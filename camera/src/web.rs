@@ -1,152 +1,236 @@
-//! Snapshot, moving picture and status of each camera.
+//! Snapshot, moving picture and status of each camera, and the small page of a camera service that
+//! runs alone.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    body::Body,
-    extract::{Path, State},
-    http::{StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    extract::{Path, Query, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use bytes::Bytes;
 use futures::{Stream, stream};
 use jiff::Timestamp;
-use pipeline::frame::{Frame, SourceId};
+use pipeline::{
+    detections::{Classification, Detections, ModelVersion, Rgb},
+    frame::{Frame, FrameId, SourceId, rfc3339_micros},
+    service::{Problem, mjpeg::moving_picture},
+};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::playback::Playback;
+use crate::{
+    playback::{Camera, Playback, Watched},
+    stats::StatsReport,
+};
 
-/// Separates the pictures of a moving picture; no JPEG contains it.
-const BOUNDARY: &str = "kadr-frame";
+const NEVER_CACHED: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+const POLICY: (HeaderName, &str) = (
+    header::CONTENT_SECURITY_POLICY,
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; \
+     frame-ancestors 'none'",
+);
+/// When the picture was taken; a snapshot may be old.
+const CAPTURED_AT: HeaderName = HeaderName::from_static("kadr-captured-at");
+
+/// How soon a camera that shows nothing yet is worth another look.
+const COME_BACK: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
-struct Cameras {
+struct Web {
     playback: Arc<Playback>,
     stop: CancellationToken,
 }
 
-/// The camera routes, to merge into a web port. Moving pictures end with `stop`.
-pub fn camera_router(playback: Arc<Playback>, stop: CancellationToken) -> Router {
+/// The routes below `/cameras`. Moving pictures end with `stop`.
+pub(crate) fn camera_routes(playback: Arc<Playback>, stop: CancellationToken) -> Router {
     Router::new()
-        .route("/", get(|| async { Html(include_str!("page.html")) }))
         .route("/cameras", get(list_cameras))
         .route("/cameras/{id}/status", get(show_status))
         .route("/cameras/{id}/snapshot.jpg", get(show_snapshot))
         .route("/cameras/{id}/live.mjpeg", get(show_live))
-        .with_state(Cameras { playback, stop })
+        .route("/cameras/{id}/annotated.mjpeg", get(show_annotated))
+        .with_state(Web { playback, stop })
 }
 
-async fn list_cameras(State(cameras): State<Cameras>) -> Json<Value> {
-    Json(json!({ "cameras": cameras.playback.sources().collect::<Vec<_>>() }))
+/// The page at `/`, where no other service has one.
+pub(crate) fn page_routes() -> Router {
+    let file = |content_type: &'static str, content: &'static str| {
+        let content_type = (header::CONTENT_TYPE, content_type);
+        get(move || async move { ([content_type, NOSNIFF, POLICY], content) })
+    };
+    let page = file("text/html; charset=utf-8", include_str!("page.html"));
+    let script = file("text/javascript; charset=utf-8", include_str!("page.js"));
+    let style = file("text/css; charset=utf-8", include_str!("page.css"));
+    Router::new()
+        .route("/", page)
+        .route("/cameras.js", script)
+        .route("/cameras.css", style)
 }
 
-async fn show_status(State(cameras): State<Cameras>, Path(id): Path<String>) -> Response {
-    let Some(newest) = cameras.playback.watch(&id) else {
-        return unknown(&cameras, &id);
-    };
-    let newest = newest.borrow();
-    let Some(frame) = newest.as_deref() else {
-        return no_frame_yet(&id);
-    };
-    Json(json!({
-        "source": frame.source,
-        "sequence": frame.sequence,
-        "captured_at": frame.captured_at,
-        "age_ms": frame.age(Timestamp::now()).as_millis(),
-        "stale": frame.is_stale(Timestamp::now()),
-        "bytes": frame.jpeg.len(),
-    }))
-    .into_response()
+async fn list_cameras(State(web): State<Web>) -> Response {
+    let cameras: Vec<&SourceId> = web.playback.sources().collect();
+    let cameras: Value = json!({ "cameras": cameras });
+    ([NEVER_CACHED, NOSNIFF], Json(cameras)).into_response()
 }
 
-async fn show_snapshot(State(cameras): State<Cameras>, Path(id): Path<String>) -> Response {
-    let Some(newest) = cameras.playback.watch(&id) else {
-        return unknown(&cameras, &id);
+async fn show_status(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let (id, camera) = web.find(&id)?;
+    let status = Status {
+        id,
+        address: camera.address.to_string(),
+        stats: camera.stats.report(),
+        result: camera.result().map(|result| ResultSummary::of(&result)),
     };
-    let Some(jpeg) = newest.borrow().as_ref().map(|frame| frame.jpeg.clone()) else {
-        return no_frame_yet(&id);
-    };
-    (
-        [
-            (header::CONTENT_TYPE, "image/jpeg"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        jpeg,
-    )
-        .into_response()
+    Ok(([NEVER_CACHED, NOSNIFF], Json(status)).into_response())
 }
 
-async fn show_live(State(cameras): State<Cameras>, Path(id): Path<String>) -> Response {
-    let Some(newest) = cameras.playback.watch(&id) else {
-        return unknown(&cameras, &id);
-    };
-    let content_type = format!("multipart/x-mixed-replace; boundary={BOUNDARY}");
-    let pictures = Body::from_stream(moving_picture(newest, cameras.stop));
-    (
-        [
-            (header::CONTENT_TYPE, content_type),
-            (header::CACHE_CONTROL, "no-store".to_owned()),
-        ],
-        pictures,
-    )
-        .into_response()
+#[derive(Deserialize)]
+struct SnapshotQuery {
+    /// The live picture instead of the annotated one; says so by being there.
+    raw: Option<String>,
 }
 
-/// One part per frame; a client that reads slowly skips frames instead of lagging behind.
-fn moving_picture(
-    newest: watch::Receiver<Option<Arc<Frame>>>,
-    stop: CancellationToken,
-) -> impl Stream<Item = Result<Bytes, Infallible>> {
+async fn show_snapshot(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Query(query): Query<SnapshotQuery>,
+) -> Result<Response, Problem> {
+    let (id, camera) = web.find(&id)?;
+    let (newest, kind) = match query.raw {
+        Some(_) => (camera.live(), "live"),
+        None => (camera.annotated(), "annotated"),
+    };
+    let frame = newest.borrow().clone();
+    frame.map_or_else(|| Err(no_frame_yet(id, kind)), |frame| Ok(snapshot(&frame)))
+}
+
+fn snapshot(frame: &Frame) -> Response {
+    let captured_at = frame.captured_at.to_string();
+    let captured_at = HeaderValue::try_from(captured_at).expect("digits and letters");
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg")),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static(NEVER_CACHED.1),
+        ),
+        (NOSNIFF.0, HeaderValue::from_static(NOSNIFF.1)),
+        (CAPTURED_AT, captured_at),
+    ];
+    (headers, frame.jpeg.clone()).into_response()
+}
+
+async fn show_live(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let (_, camera) = web.find(&id)?;
+    Ok(web.moving_picture(camera.live()))
+}
+
+async fn show_annotated(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let (_, camera) = web.find(&id)?;
+    Ok(web.moving_picture(camera.annotated()))
+}
+
+impl Web {
+    fn moving_picture(&self, newest: Watched<Frame>) -> Response {
+        moving_picture(pictures(newest, self.stop.clone()))
+    }
+
+    fn find(&self, id: &str) -> Result<(&SourceId, &Camera), Problem> {
+        self.playback.camera(id).ok_or_else(|| {
+            let known: Vec<&str> = self.playback.sources().map(SourceId::as_str).collect();
+            Problem::new(
+                StatusCode::NOT_FOUND,
+                "unknown_camera",
+                format!("there is no camera {id:?}"),
+                format!("there are: {}", known.join(", ")),
+            )
+        })
+    }
+}
+
+/// The newest picture, each time there is one; the first at once where it is there already.
+fn pictures(mut newest: Watched<Frame>, stop: CancellationToken) -> impl Stream<Item = Bytes> {
+    newest.mark_changed();
     stream::unfold((newest, stop), |(mut newest, stop)| async move {
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return None,
-                changed = newest.changed() => changed.ok()?,
-            }
-            let part = newest
+            stop.run_until_cancelled(newest.changed()).await?.ok()?;
+            let jpeg = newest
                 .borrow_and_update()
                 .as_ref()
-                .map(|frame| part_of(&frame.jpeg));
-            if let Some(part) = part {
-                return Some((Ok(part), (newest, stop)));
+                .map(|frame| frame.jpeg.clone());
+            if let Some(jpeg) = jpeg {
+                return Some((jpeg, (newest, stop)));
             }
         }
     })
 }
 
-fn part_of(jpeg: &Bytes) -> Bytes {
-    let head = format!(
-        "--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
-        jpeg.len()
-    );
-    [head.as_bytes(), jpeg, b"\r\n"].concat().into()
-}
-
-fn unknown(cameras: &Cameras, id: &str) -> Response {
-    let known: Vec<&str> = cameras.playback.sources().map(SourceId::as_str).collect();
-    problem(
-        StatusCode::NOT_FOUND,
-        "unknown_camera",
-        &format!("there is no camera {id:?}; there are: {}", known.join(", ")),
-    )
-}
-
-fn no_frame_yet(id: &str) -> Response {
-    problem(
+fn no_frame_yet(id: &SourceId, kind: &str) -> Problem {
+    Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "no_frame_yet",
-        &format!("camera {id:?} has sent nothing yet; ask again in a second"),
+        format!("no {kind} frame of camera {id} has come back from Kafka yet"),
+        format!("ask again in a second, and look at /cameras/{id}/status if that does not help"),
     )
+    .retry_after(COME_BACK)
 }
 
-fn problem(status: StatusCode, code: &str, message: &str) -> Response {
-    (
-        status,
-        Json(json!({ "error": { "code": code, "message": message } })),
-    )
-        .into_response()
+/// What `/cameras/{id}/status` says.
+#[derive(Serialize)]
+struct Status<'a> {
+    id: &'a SourceId,
+    address: String,
+    #[serde(flatten)]
+    stats: StatsReport,
+    result: Option<ResultSummary>,
 }
+
+/// The newest result without its masks.
+#[derive(Debug, PartialEq, Serialize)]
+struct ResultSummary {
+    id: FrameId,
+    #[serde(with = "rfc3339_micros")]
+    captured_at: Timestamp,
+    model: ModelVersion,
+    counts: Vec<LabelCount>,
+    classes: Vec<Classification>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct LabelCount {
+    label: String,
+    count: u32,
+    color: Option<Rgb>,
+}
+
+impl ResultSummary {
+    fn of(detections: &Detections) -> Self {
+        let mut counts: BTreeMap<&str, LabelCount> = BTreeMap::new();
+        for instance in &detections.instances {
+            let of_label = counts.entry(&instance.label).or_insert_with(|| LabelCount {
+                label: instance.label.clone(),
+                count: 0,
+                color: instance.class_color,
+            });
+            of_label.count += 1;
+        }
+        Self {
+            id: detections.id,
+            captured_at: detections.captured_at,
+            model: detections.model.clone(),
+            counts: counts.into_values().collect(),
+            classes: detections.classes.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "web_tests.rs"]
+mod tests;

@@ -1,7 +1,11 @@
 //! The embedded broker's options, which `kadr up` and `kadr broker` share, and its place among the
 //! parts that health shows.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use broker::{Advertised, Broker, BrokerConfig, TopicSettings};
 use clap::Args;
@@ -67,6 +71,16 @@ impl EmbeddedArgs {
     /// Starts the broker.
     pub(crate) async fn start(&self) -> anyhow::Result<Broker> {
         Ok(Broker::start(self.config()).await?)
+    }
+
+    /// Where everything durable would lie.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Where Kafka clients would connect.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.broker_listen
     }
 
     fn config(&self) -> BrokerConfig {

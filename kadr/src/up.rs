@@ -1,12 +1,16 @@
-//! Wires broker, topics, cameras and the web port together.
+//! Wires the broker, the topics, every service and the web port together.
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use axum::Router;
 use broker::Broker;
-use camera::{CameraConfig, Outlet, camera_router};
+use camera::{CameraArgs, CameraConfig, CamerasConfig};
 use clap::Args;
+use detector::DetectorArgs;
+use gateway::{GatewayArgs, GatewayConfig};
 use pipeline::{
+    catalogue::ModelArgs,
     frame::SourceId,
     kafka::{KafkaConfig, PropertyError, ensure_topics, frame_topics},
     service::{
@@ -21,8 +25,12 @@ use pipeline::{
 };
 use serde::Serialize;
 use tokio::net::TcpListener;
+use viewer::ViewerArgs;
 
-use crate::embedded::{self, EmbeddedArgs};
+use crate::{
+    embedded::{self, EmbeddedArgs},
+    state,
+};
 
 /// Health that has not heard of the broker's disk for so long is not ready.
 const DISK_DEADLINE: Duration = Duration::from_secs(15);
@@ -33,9 +41,29 @@ pub(crate) struct UpArgs {
     #[arg(long, env = "KADR_LISTEN", default_value = "127.0.0.1:8080", value_name = "IP:PORT", value_parser = parse_listen_address)]
     listen: SocketAddr,
 
-    /// How many simulated belts to film
+    /// How many simulated belts to film where no --source names another camera
     #[arg(long, env = "KADR_CAMERAS", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=16))]
     cameras: u8,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    camera: CameraArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    models: ModelArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    detector: DetectorArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    gateway: GatewayArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    viewer: ViewerArgs,
 
     #[command(flatten)]
     #[serde(flatten)]
@@ -105,20 +133,14 @@ async fn run_all(
             anyhow::Ok(())
         });
     }
-    let outlet = Outlet {
-        kafka: bus.kafka.clone(),
-        topics: bus.topics.clone(),
-        sink: bus.sink.clone(),
-    };
-    let playback = camera::start(belts(args.cameras)?, &outlet, &context, &mut tasks).await?;
-
+    let routes = start_services(args, &bus, &context, &mut tasks).await?;
     let stop = context.shutdown.token();
-    let routes = camera_router(playback, stop.clone()).merge(admin_router(context.admin_state()));
     tasks.spawn("web", async move {
         serve_http(listener, routes, WEB_LIMITS, stop).await;
         anyhow::Ok(())
     });
     println!("Kadr is running: http://{address}/");
+    tasks.spawn("state line", state::print(context.clone()));
 
     let drained = tasks.drained().await;
     bus.close(context.shutdown.grace())
@@ -127,13 +149,35 @@ async fn run_all(
     Ok(drained?)
 }
 
-fn belts(count: u8) -> anyhow::Result<Vec<CameraConfig>> {
-    (1..=count)
-        .map(|number| {
-            Ok(CameraConfig {
-                id: SourceId::new(format!("belt-{number}"))?,
-                address: format!("belt://?seed={number}&fps=15&size=640x480").parse()?,
-            })
+/// Readers first, so that nothing written from here on escapes them. All routes share one port.
+async fn start_services(
+    args: &UpArgs,
+    bus: &Bus,
+    context: &Context,
+    tasks: &mut Tasks,
+) -> anyhow::Result<Router> {
+    let viewer = viewer::start(args.viewer.config(), bus, context, tasks).await?;
+    let uploads = GatewayConfig::new(args.gateway.clone(), args.models.clone());
+    let gateway = gateway::start(uploads, bus, context, tasks).await?;
+    detector::start(args.detector.config(&args.models), bus, context, tasks)?;
+    let mut cameras = args.camera.config()?;
+    if cameras.cameras.is_empty() {
+        cameras = belts(args.cameras)?;
+    }
+    let cameras = camera::start(cameras, bus, context, tasks).await?;
+    Ok(viewer
+        .merge(gateway)
+        .merge(cameras)
+        .merge(admin_router(context.admin_state())))
+}
+
+fn belts(count: u8) -> anyhow::Result<CamerasConfig> {
+    let belts = (1..=count).map(|number| {
+        Ok(CameraConfig {
+            id: SourceId::new(format!("belt-{number}"))?,
+            address: format!("belt://?seed={number}&fps=15&size=640x480").parse()?,
         })
-        .collect()
+    });
+    let cameras = belts.collect::<anyhow::Result<_>>()?;
+    Ok(CamerasConfig { cameras })
 }

@@ -2,6 +2,7 @@
 
 import { access } from './access.mjs'
 import { Harness, until } from './harness.mjs'
+import { modules } from './modules.mjs'
 import { shots } from './shots.mjs'
 import { source } from './source.mjs'
 import { upload } from './upload.mjs'
@@ -14,6 +15,7 @@ await harness.start()
 await harness.check('a source is live', () =>
   until('a source is live', async () => (await harness.json('/api/sources')).sources.some(({ stale }) => !stale)),
 )
+await modules(harness)
 await wall(harness)
 await source(harness)
 const result = await upload(harness)

@@ -5,6 +5,7 @@ import fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import { pixels, until } from './harness.mjs'
+import { sending } from './sending.mjs'
 
 const fixture = (name) => fileURLToPath(new URL(`../../detector/tests/fixtures/parts/${name}`, import.meta.url))
 const PHOTO = fixture('belt-1.png')
@@ -58,6 +59,7 @@ export async function upload(harness) {
   await refused(harness, page, entries)
   await classified(harness, page)
   await harness.close(page)
+  await sending(harness, PHOTO)
   return link
 }
 

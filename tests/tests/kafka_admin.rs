@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pipeline::kafka::{
-    AdminError, Durability, KafkaConfig, TopicSpec, delete_topics, ensure_topics,
+    AdminError, Durability, KafkaConfig, TopicSpec, delete_topics, ensure_topics, look_at_topics,
 };
 use tests::kafka::{acknowledged, config, numbered, sink, unique};
 
@@ -114,4 +114,30 @@ async fn no_broker_is_an_error_that_names_the_address() {
         "{text}"
     );
     assert!(text.contains("refused"), "{text}");
+}
+
+#[tokio::test]
+async fn looking_says_what_is_missing_and_what_differs_and_makes_nothing() {
+    let (there, missing) = (unique("looked-at"), unique("missing"));
+    ensure_topics(&config(), &[spec(&there)], PATIENCE)
+        .await
+        .unwrap();
+    let mut other = spec(&there);
+    other.partitions = 6;
+    for _ in 0..2 {
+        let report = look_at_topics(&config(), &[other.clone(), spec(&missing)], PATIENCE)
+            .await
+            .unwrap();
+        assert!(!report.brokers.is_empty());
+        assert_eq!(report.missing.as_slice(), [missing.as_str()], "still");
+        assert!(report.leaderless.is_empty());
+        let [difference] = &report.differences[..] else {
+            panic!("{report:?}");
+        };
+        assert!(
+            difference.contains("has 3 partitions, not 6"),
+            "{difference}"
+        );
+    }
+    delete_topics(&config(), &[&there]).await.unwrap();
 }

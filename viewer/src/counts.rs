@@ -14,7 +14,7 @@ pub(crate) const OTHERS: &str = "…";
 
 /// One class and how many of it were seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Count {
+pub(crate) struct ClassCount {
     pub(crate) label: String,
     pub(crate) count: u32,
     /// `#rrggbb`, the colour the class is drawn in; `null` where the detector says none.
@@ -22,8 +22,8 @@ pub(crate) struct Count {
 }
 
 /// The counts of one result, in the order of the model's categories.
-pub(crate) fn count_classes(detections: &Detections) -> Vec<Count> {
-    let mut by_class: BTreeMap<(u32, String), Count> = BTreeMap::new();
+pub(crate) fn count_classes(detections: &Detections) -> Vec<ClassCount> {
+    let mut by_class: BTreeMap<(u32, String), ClassCount> = BTreeMap::new();
     let mut others = 0;
     for instance in &detections.instances {
         let key = (instance.category_id, bounded_label(&instance.label));
@@ -33,16 +33,16 @@ pub(crate) fn count_classes(detections: &Detections) -> Vec<Count> {
             continue;
         }
         let label = key.1.clone();
-        let seen = by_class.entry(key).or_insert_with(|| Count {
+        let seen = by_class.entry(key).or_insert_with(|| ClassCount {
             label,
             count: 0,
             color: instance.class_color,
         });
         seen.count += 1;
     }
-    let mut counts: Vec<Count> = by_class.into_values().collect();
+    let mut counts: Vec<ClassCount> = by_class.into_values().collect();
     if others > 0 {
-        counts.push(Count {
+        counts.push(ClassCount {
             label: OTHERS.to_owned(),
             count: others,
             color: None,

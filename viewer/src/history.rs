@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pipeline::detections::Rgb;
 use serde::Serialize;
 
-use crate::counts::{Count, OTHERS};
+use crate::counts::{ClassCount, OTHERS};
 
 pub(crate) const BUCKET_MS: i64 = 1000;
 /// Ten minutes.
@@ -55,7 +55,7 @@ pub(crate) struct Point {
 
 impl History {
     /// Adds the counts of one frame that was joined at `unix_ms`.
-    pub(crate) fn add(&mut self, unix_ms: i64, counts: &[Count]) {
+    pub(crate) fn add(&mut self, unix_ms: i64, counts: &[ClassCount]) {
         let second = unix_ms.div_euclid(BUCKET_MS);
         let places: Vec<usize> = counts
             .iter()
@@ -126,7 +126,7 @@ impl History {
 
     /// Where a label's sums stand. A full table gives a place that nothing in the window uses any
     /// more, or counts the label among the others.
-    fn place(&mut self, count: &Count, second: i64) -> usize {
+    fn place(&mut self, count: &ClassCount, second: i64) -> usize {
         let known = self
             .labels
             .iter()

@@ -6,8 +6,8 @@ const START_MS: i64 = 1_772_366_400_000;
 const RED: Rgb = Rgb([255, 0, 0]);
 const WINDOW_MS: i64 = MAX_BUCKETS as i64 * BUCKET_MS;
 
-fn counts(pairs: &[(&str, u32)]) -> Vec<Count> {
-    let count = |&(label, count): &(&str, u32)| Count {
+fn counts(pairs: &[(&str, u32)]) -> Vec<ClassCount> {
+    let count = |&(label, count): &(&str, u32)| ClassCount {
         label: label.to_owned(),
         count,
         color: Some(RED),

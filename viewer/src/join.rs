@@ -177,7 +177,7 @@ impl WaitingRoom {
                 Half::NotLive
             },
         };
-        self.place(source, waiting)
+        self.place(&source, waiting)
     }
 
     pub(crate) fn result(&mut self, result: Detections, now: Duration) -> Placed {
@@ -188,7 +188,7 @@ impl WaitingRoom {
             since: now,
             half: Half::Result(result),
         };
-        self.place(source, waiting)
+        self.place(&source, waiting)
     }
 
     /// Gives up what waits too long, and rooms that nobody uses.
@@ -208,9 +208,9 @@ impl WaitingRoom {
         std::mem::take(&mut self.lost)
     }
 
-    fn place(&mut self, source: SourceId, waiting: Waiting) -> Placed {
+    fn place(&mut self, source: &SourceId, waiting: Waiting) -> Placed {
         let is_result = waiting.is_result();
-        self.make_room_for(&source);
+        self.make_room_for(source);
         let room = self.rooms.entry(source.clone()).or_default();
         room.last_used = waiting.since;
         if room.knows(waiting.id, is_result) {
@@ -219,18 +219,18 @@ impl WaitingRoom {
         let Some(other) = room.take(waiting.id, !is_result) else {
             self.bytes += waiting.bytes();
             room.queue(is_result).push_back(waiting);
-            self.keep_bounds(&source, is_result);
+            self.keep_bounds(source, is_result);
             return Placed::Waits;
         };
         room.remember(waiting.id);
         self.bytes -= other.bytes();
         let captured_at = waiting.captured_at;
-        let (picture, result) = match (waiting.half, other.half) {
-            (Half::Picture(picture), Half::Result(result))
-            | (Half::Result(result), Half::Picture(picture)) => (picture, result),
-            _ => return Placed::NotLive,
+        let ((Half::Picture(picture), Half::Result(result))
+        | (Half::Result(result), Half::Picture(picture))) = (waiting.half, other.half)
+        else {
+            return Placed::NotLive;
         };
-        self.give_up(&source, DropReason::Superseded, |waiting| {
+        self.give_up(source, DropReason::Superseded, |waiting| {
             waiting.captured_at < captured_at
         });
         Placed::Joined(Box::new(Joined { picture, result }))

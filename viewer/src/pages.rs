@@ -82,14 +82,10 @@ impl Page {
     fn new(path: &str, file: EmbeddedFile) -> Option<Self> {
         let content_type = content_type(path)?;
         let hash = file.metadata.sha256_hash();
-        let etag: String = hash
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let etag = u128::from_be_bytes(*hash.first_chunk()?);
         Some(Self {
             bytes: Bytes::from(file.data.into_owned()),
-            etag: HeaderValue::try_from(format!("\"{etag}\"")).ok()?,
+            etag: HeaderValue::try_from(format!("\"{etag:032x}\"")).ok()?,
             content_type,
         })
     }

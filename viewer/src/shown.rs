@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     clock::{Moment, unix_ms},
-    counts::{Count, bounded_label, count_classes},
+    counts::{ClassCount, bounded_label, count_classes},
     join::Joined,
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct Shown {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) model: ModelVersion,
-    pub(crate) counts: Vec<Count>,
+    pub(crate) counts: Vec<ClassCount>,
     /// It had outlived its deadline when it was joined.
     pub(crate) is_late: bool,
     message: Bytes,
@@ -46,7 +46,7 @@ struct Header<'a> {
     width: u32,
     height: u32,
     model: &'a ModelVersion,
-    counts: &'a [Count],
+    counts: &'a [ClassCount],
     classes: &'a [Classification],
     timings_ms: &'a Timings,
 }

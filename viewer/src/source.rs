@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{
     clock::{Moment, unix_ms},
-    counts::Count,
+    counts::ClassCount,
     history::History,
     pace::Pace,
     results::Results,
@@ -51,7 +51,7 @@ pub(crate) struct Summary {
     pub(crate) stale: bool,
     pub(crate) stale_since_ms: Option<f64>,
     pub(crate) model: Option<ModelVersion>,
-    pub(crate) counts: Vec<Count>,
+    pub(crate) counts: Vec<ClassCount>,
     pub(crate) width: u32,
     pub(crate) height: u32,
 }

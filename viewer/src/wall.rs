@@ -15,7 +15,7 @@ use pipeline::{
 use crate::{
     choice::Choice,
     clock::Moment,
-    join::{Joined, Placed, WaitingRoom},
+    join::{Joined, Lost, Placed, WaitingRoom},
     shown::Shown,
     source::{Source, Summary},
 };
@@ -177,7 +177,7 @@ impl Wall {
     /// What was captured before this viewer started was never its to show: at the edge of the
     /// backlog one half of a frame is missing.
     fn collect_lost(&mut self, mut change: Change) -> Change {
-        let ours = |lost: &crate::join::Lost| lost.captured_at >= self.started_at;
+        let ours = |lost: &Lost| lost.captured_at >= self.started_at;
         let lost = self.room.take_lost();
         change.lost.extend(
             lost.iter()

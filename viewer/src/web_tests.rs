@@ -1,5 +1,4 @@
 //! The routes as a client sees them: status, headers and bodies over a real port.
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail it by panicking")]
 
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;

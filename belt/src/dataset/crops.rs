@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{PixelType, ResizeOptions, Resizer};
+use fast_image_resize::Resizer;
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
 use image::RgbImage;
 use image::imageops::crop_imm;
 use indicatif::ProgressBar;
@@ -204,12 +205,13 @@ impl Cutter {
 
     fn cut(&mut self, scene: &RgbImage, square: &Square) -> Result<RgbImage, DatasetError> {
         let crop = crop_imm(scene, square.left, square.top, square.side, square.side).to_image();
-        let source = ImageRef::new(square.side, square.side, crop.as_raw(), PixelType::U8x3)
+        // With the kind of pixel known, not for each kind there is: that is code, and minutes to build.
+        let source = TypedImageRef::<U8x3>::from_buffer(square.side, square.side, crop.as_raw())
             .expect("a crop holds side * side * 3 bytes");
-        let mut target = Image::new(self.side, self.side, PixelType::U8x3);
-        self.resizer
-            .resize(&source, &mut target, &ResizeOptions::default())?;
-        let picture = RgbImage::from_raw(self.side, self.side, target.into_vec());
-        Ok(picture.expect("the target holds side * side * 3 bytes"))
+        let mut picture = RgbImage::new(self.side, self.side);
+        let mut target = TypedImage::<U8x3>::from_buffer(self.side, self.side, &mut picture)
+            .expect("a picture holds side * side * 3 bytes");
+        self.resizer.resize_typed(&source, &mut target, None)?;
+        Ok(picture)
     }
 }

@@ -1,7 +1,8 @@
 //! From a decoded frame to the numbers that a network is fed: resize, channel order, range.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::geometry::{Placement, Size};
 use super::manifest::{Channels, InputSpec, Range, Resize};
@@ -101,19 +102,15 @@ impl Preprocessor {
             reason,
         };
         resized.resize(content.width as usize * content.height as usize * 3, 0);
-        let source = ImageRef::new(
-            frame.width(),
-            frame.height(),
-            frame.pixels(),
-            PixelType::U8x3,
-        )
-        .map_err(|error| failed(error.to_string()))?;
-        let mut target =
-            Image::from_slice_u8(content.width, content.height, resized, PixelType::U8x3)
-                .map_err(|error| failed(error.to_string()))?;
+        // With the kind of pixel known, not for each kind there is: that is code, and minutes to build.
+        let (width, height) = (frame.width(), frame.height());
+        let source = TypedImageRef::<U8x3>::from_buffer(width, height, frame.pixels())
+            .map_err(|error| failed(error.to_string()))?;
+        let mut target = TypedImage::<U8x3>::from_buffer(content.width, content.height, resized)
+            .map_err(|error| failed(error.to_string()))?;
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         self.resizer
-            .resize(&source, &mut target, &options)
+            .resize_typed(&source, &mut target, &options)
             .map_err(|error| failed(error.to_string()))
     }
 

@@ -11,7 +11,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::{Metadata, MetadataTopic};
+use rdkafka::metadata::{Metadata, MetadataBroker, MetadataTopic};
 
 use super::link::{Link, LinkSender};
 use super::properties::{KafkaConfig, client_error_text};
@@ -84,6 +84,47 @@ pub async fn ensure_topics(
     } else {
         Err(AdminError::Mismatch(complaints))
     }
+}
+
+/// How brokers and topics stand, as far as [`ensure_topics`] would care.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicReport {
+    /// The brokers of the cluster, as host:port.
+    pub brokers: Vec<String>,
+    /// Topics that are not there and would be created.
+    pub missing: Vec<String>,
+    /// Topics without a leader for every partition.
+    pub leaderless: Vec<String>,
+    /// One line for each way in which an existing topic differs, with what to do.
+    pub differences: Vec<String>,
+}
+
+/// Looks at what [`ensure_topics`] would check, and changes nothing.
+pub async fn look_at_topics(
+    kafka: &KafkaConfig,
+    specs: &[TopicSpec],
+    patience: Duration,
+) -> Result<TopicReport, AdminError> {
+    let admin = Admin::new(kafka)?;
+    let metadata = admin.first_answer(Instant::now() + patience).await?;
+    let address = |broker: &MetadataBroker| format!("{}:{}", broker.host(), broker.port());
+    let mut report = TopicReport {
+        brokers: metadata.brokers().iter().map(address).collect(),
+        ..TopicReport::default()
+    };
+    for spec in specs {
+        let Some(topic) = topic_of(&metadata, &spec.name) else {
+            report.missing.push(spec.name.clone());
+            continue;
+        };
+        if !has_leaders(topic) {
+            report.leaderless.push(spec.name.clone());
+        }
+        let settings = admin.describe(&spec.name).await?;
+        let complaints = spec.complaints(topic.partitions().len(), &settings);
+        report.differences.extend(complaints);
+    }
+    Ok(report)
 }
 
 /// Deletes topics; those that do not exist are no error.

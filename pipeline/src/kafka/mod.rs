@@ -2,7 +2,8 @@
 //!
 //! - [`KafkaConfig`]: brokers and properties, our defaults, secrets redacted
 //! - [`frame_topics`]: the topics as every service expects them
-//! - [`ensure_topics`]: creates the topics, or says what is wrong with them
+//! - [`ensure_topics`]: creates the topics, or says what is wrong with them;
+//!   [`look_at_topics`] only says
 //! - [`Source`]: a group member that yields [`Received`] records and commits them in order
 //! - [`Tail`]: reads the end of topics without a group, for viewers
 //! - [`Lookup`]: single records, by their place or by key and time
@@ -31,7 +32,7 @@ mod tracker;
 mod wake;
 mod wire;
 
-pub use admin::{AdminError, delete_topics, ensure_topics};
+pub use admin::{AdminError, TopicReport, delete_topics, ensure_topics, look_at_topics};
 pub use delivery::{Delivered, Delivery, SinkError};
 pub use frame_topics::frame_topics;
 pub use link::Link;

@@ -98,6 +98,7 @@ pub enum MetricsError {
 /// The metrics of one service. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
+    service: Arc<str>,
     /// Adds the label `service` to all that is registered here.
     registry: Registry,
     /// This registry and those of the other services in this process.
@@ -123,8 +124,11 @@ impl Metrics {
     }
 
     /// A set for another service of this process; both appear on the same `/metrics`, told apart
-    /// by the label `service`.
+    /// by the label `service`. The same service has the same set.
     pub fn for_service(&self, service: &str) -> Result<Self, MetricsError> {
+        if *self.service == *service {
+            return Ok(self.clone());
+        }
         Self::added_to(Arc::clone(&self.all), service)
     }
 
@@ -144,6 +148,7 @@ impl Metrics {
             .unwrap_or_else(PoisonError::into_inner)
             .push(registry.clone());
         Ok(Self {
+            service: service.into(),
             registry,
             all,
             frames_dropped,
@@ -337,6 +342,17 @@ mod tests {
         assert_eq!(dropped(&[("reason", "no_such")]), 0);
         assert_eq!(detector.sum("kadr_waiting_frames", &[]) as i64, 5);
         assert_eq!(detector.sum("kadr_unknown_total", &[]) as i64, 0);
+    }
+
+    #[test]
+    fn a_service_that_runs_alone_is_on_the_page_once() {
+        let detector = metrics();
+        let same = detector.for_service("detector").expect("itself");
+        same.frame_dropped(DropReason::Stale);
+        let text = detector.to_text().expect("text");
+        let series = "kadr_frames_dropped_total{reason=\"stale\",service=\"detector\"}";
+        assert_eq!(text.matches(series).count(), 1, "{text}");
+        assert!(text.contains(&format!("{series} 1\n")), "{text}");
     }
 
     #[cfg(target_os = "linux")]

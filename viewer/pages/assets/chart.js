@@ -3,7 +3,8 @@
 import { dot, element, svg } from './dom.js'
 import { clockTime } from './format.js'
 
-const MARGIN = { top: 10, right: 6, bottom: 26, left: 34 }
+// In rem: around the areas, for the labels.
+const MARGIN = { top: 0.6, right: 0.4, bottom: 1.7, left: 2.2 }
 // A longer gap between two points means that nothing was seen in between, and the area is cut.
 const GAP_STEPS = 3
 
@@ -19,6 +20,8 @@ export class Chart {
   #cursor = svg('line', { class: 'cursor' })
   /** @type {Series | null} */
   #series = null
+  /** @type {typeof MARGIN} in pixels */
+  #margin = MARGIN
   /** @type {number | null} the moment that is read */
   #read_ms = null
 
@@ -44,14 +47,17 @@ export class Chart {
     const series = this.#series
     const { width, height } = this.#size()
     if (!series || width < 80) return
+    const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize)
+    const { top: above, right, bottom, left } = MARGIN
+    this.#margin = { top: above * rem, right: right * rem, bottom: bottom * rem, left: left * rem }
     this.#plot.setAttribute('viewBox', `0 0 ${width} ${height}`)
     const top = niceTop(Math.max(1, ...series.points.map((point) => total(point, series.labels))))
-    const y = (/** @type {number} */ value) => height - MARGIN.bottom - (value / top) * (height - MARGIN.top - MARGIN.bottom)
+    const y = (/** @type {number} */ value) => height - this.#margin.bottom - (value / top) * (height - this.#margin.top - this.#margin.bottom)
     const parts = [...this.#levels(top, y, width), ...this.#times(series, width, height)]
     parts.push(...areas(series, (at_ms) => this.#x(at_ms), y), this.#cursor)
     this.#plot.replaceChildren(...parts)
-    this.#cursor.setAttribute('y1', String(MARGIN.top))
-    this.#cursor.setAttribute('y2', String(height - MARGIN.bottom))
+    this.#cursor.setAttribute('y1', String(this.#margin.top))
+    this.#cursor.setAttribute('y2', String(height - this.#margin.bottom))
     this.#read(this.#read_ms)
   }
 
@@ -62,8 +68,8 @@ export class Chart {
   /** @param {number} at_ms */
   #x(at_ms) {
     const { from_ms, to_ms } = /** @type {Series} */ (this.#series)
-    const room = this.#size().width - MARGIN.left - MARGIN.right
-    return MARGIN.left + ((at_ms - from_ms) / (to_ms - from_ms)) * room
+    const room = this.#size().width - this.#margin.left - this.#margin.right
+    return this.#margin.left + ((at_ms - from_ms) / (to_ms - from_ms)) * room
   }
 
   /** @param {number} top @param {(value: number) => number} y @param {number} width */
@@ -72,23 +78,23 @@ export class Chart {
     const made = []
     for (let value = 0; value <= top + 0.001; value += step) {
       const at = y(value)
-      made.push(svg('line', { class: value === 0 ? 'base' : 'level', x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }))
-      made.push(svg('text', { class: 'tick', x: MARGIN.left - 8, y: at, 'text-anchor': 'end', 'dominant-baseline': 'middle', text: value }))
+      made.push(svg('line', { class: value === 0 ? 'base' : 'level', x1: this.#margin.left, x2: width - this.#margin.right, y1: at, y2: at }))
+      made.push(svg('text', { class: 'tick', x: this.#margin.left * 0.78, y: at, 'text-anchor': 'end', 'dominant-baseline': 'middle', text: value }))
     }
     return made
   }
 
   /** @param {Series} series @param {number} width @param {number} height */
   #times({ from_ms, to_ms }, width, height) {
-    const wanted = Math.max(2, Math.floor(width / 110))
+    const wanted = Math.max(2, Math.floor(width / (3.2 * this.#margin.left)))
     const steps_ms = [10_000, 15_000, 30_000, 60_000, 120_000, 300_000]
     const step_ms = steps_ms.find((step) => (to_ms - from_ms) / step <= wanted) ?? 600_000
     const made = []
     for (let at_ms = Math.ceil(from_ms / step_ms) * step_ms; at_ms < to_ms; at_ms += step_ms) {
       const x = this.#x(at_ms)
-      if (x < MARGIN.left + 24 || x > width - 30) continue
+      if (x < this.#margin.left * 1.7 || x > width - this.#margin.left) continue
       const text = clockTime(at_ms)
-      made.push(svg('text', { class: 'tick', x, y: height - 8, 'text-anchor': 'middle', text: step_ms < 60_000 ? text : text.slice(0, 5) }))
+      made.push(svg('text', { class: 'tick', x, y: height - this.#margin.bottom * 0.3, 'text-anchor': 'middle', text: step_ms < 60_000 ? text : text.slice(0, 5) }))
     }
     return made
   }
@@ -98,7 +104,7 @@ export class Chart {
     if (!this.#series) return
     const { from_ms, to_ms } = this.#series
     const box = this.#place.getBoundingClientRect()
-    const share = (event.clientX - box.left - MARGIN.left) / (box.width - MARGIN.left - MARGIN.right)
+    const share = (event.clientX - box.left - this.#margin.left) / (box.width - this.#margin.left - this.#margin.right)
     this.#tip.setAttribute('aria-live', 'off')
     this.#read(from_ms + Math.min(1, Math.max(0, share)) * (to_ms - from_ms))
   }

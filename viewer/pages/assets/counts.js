@@ -40,7 +40,8 @@ export class Counts {
     const number = element('b')
     const item = element('li', {}, dot(colorOf(label, color)), element('span', { text: label }), number)
     item.dataset.label = label
-    const after = [...this.#list.children].find((other) => other.dataset.label > label)
+    const items = /** @type {HTMLElement[]} */ ([...this.#list.children])
+    const after = items.find((other) => (other.dataset.label ?? '') > label)
     this.#list.insertBefore(item, after ?? null)
     const chip = { item, number, seen_ms: 0 }
     this.#chips.set(label, chip)

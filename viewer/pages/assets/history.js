@@ -39,7 +39,8 @@ export class History {
   /** @param {import('./live.js').Header} header */
   add(header) {
     const t_ms = Math.floor(header.joined_ms / this.#bucket_ms) * this.#bucket_ms
-    if (t_ms <= this.#told_ms) return
+    // Frames that came past their deadline do not count with the server either.
+    if (t_ms <= this.#told_ms || header.late) return
     let point = this.points.at(-1)
     if (!point || point.t_ms < t_ms) {
       point = { t_ms, frames: 0, counts: {} }

@@ -16,7 +16,7 @@ const SOON_PINGS = 5
  * @typedef {{ id: string, fps: number, last_captured_ms: number | null, last_joined_ms: number | null, latency_ms: number | null,
  *   stale: boolean, stale_since_ms: number | null, model: Model | null, counts: Count[], width: number, height: number }} Summary
  * @typedef {{ source: string, id: string, captured_ms: number, joined_ms: number, sequence: number | null, width: number, height: number,
- *   model: Model, counts: Count[], classes: { label: string, score: number }[], timings_ms: Record<string, number> }} Header
+ *   late?: boolean, model: Model, counts: Count[], classes: { label: string, score: number }[], timings_ms: Record<string, number> }} Header
  * @typedef {{ header: Header, jpeg: Blob }} LiveFrame
  * @typedef {{ onFrame(frame: LiveFrame): void, onSources(sources: Summary[]): void, onState(state: 'connecting' | 'open' | 'lost'): void }} Listener
  */
@@ -42,6 +42,8 @@ export class Live {
   #attempts = 0
   #heard_ms = 0
   #pings = 0
+  /** @type {number | null} when the page was seen again, until the server has heard of it */
+  #resumed_ms = null
   #pingTimer = 0
   #retryTimer = 0
 
@@ -82,6 +84,7 @@ export class Live {
   #opened(socket) {
     if (socket !== this.#socket) return
     this.clock.reset()
+    this.#resumed_ms = null
     this.#pings = 0
     this.#ping()
     if (document.hidden) this.#subscribe()
@@ -99,8 +102,17 @@ export class Live {
       return
     }
     const message = JSON.parse(data)
-    if (message.type === 'pong') this.clock.add(message.t, received_ms, message.server_ms)
-    if (message.type === 'sources') this.#listener.onSources(message.sources)
+    if (message.type === 'pong') this.#ponged(message, received_ms)
+    // A list tells of the sources subscribed to: one sent while the page asked for none says nothing.
+    if (message.type === 'sources' && !document.hidden && this.#resumed_ms === null) {
+      this.#listener.onSources(message.sources)
+    }
+  }
+
+  /** @param {{ t: number, server_ms: number }} pong @param {number} received_ms */
+  #ponged({ t, server_ms }, received_ms) {
+    this.clock.add(t, received_ms, server_ms)
+    if (this.#resumed_ms !== null && t >= this.#resumed_ms) this.#resumed_ms = null
   }
 
   /** @param {WebSocket} socket */
@@ -141,6 +153,10 @@ export class Live {
   #subscribe() {
     const wanted = this.#source === null ? null : [this.#source]
     this.#send({ type: 'subscribe', sources: document.hidden ? [] : wanted })
+    if (document.hidden) return
+    // What comes before the answer to this was meant for the page while it was hidden.
+    this.#resumed_ms = localNow()
+    this.#send({ type: 'ping', t: this.#resumed_ms })
   }
 
   /** @param {object} message */

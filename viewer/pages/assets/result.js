@@ -24,9 +24,9 @@ export function showResult(place, frame, { title, labels }) {
   const picture = element('img', { src: frame.links.original, width: result.width, height: result.height, alt: `${title}, as it was sent` })
   const view = element('div', { class: 'canvas' }, picture)
   view.style.setProperty('--aspect', `${result.width} / ${result.height}`)
-  view.style.setProperty('--ratio', String(result.width / result.height))
   const side = isClassifier ? classBars(result.classes, labels) : instanceTools(view, result)
   const stage = element('div', { class: 'stage' }, element('div', { class: 'view' }, view, actions(frame, title, labels)), side)
+  stage.style.setProperty('--ratio', String(result.width / result.height))
   place.replaceChildren(head, stage)
 }
 

@@ -7,6 +7,7 @@ import { ConnectionBanner } from './connection.js'
 import { Counts, inWords } from './counts.js'
 import { byId, dot, element, setText } from './dom.js'
 import { clockTime, duration, median, milliseconds, modelName, perSecond, percent } from './format.js'
+import { quietAfter, staleWords } from './fresh.js'
 import { History } from './history.js'
 import { Live } from './live.js'
 import { Picture } from './picture.js'
@@ -17,7 +18,6 @@ const MINUTE_MS = 60_000
 const HISTORY_MINUTES = 10
 const ROWS = 20
 const LATENCIES_KEPT = 15
-const QUIET_MS = 5_000
 const DESCRIBED_EVERY_MS = 10_000
 // A source may need this long for its first frame, so a page for one is not called unknown at once.
 const PATIENCE_MS = 3_000
@@ -73,8 +73,11 @@ async function remember() {
 /** @param {import('./live.js').LiveFrame} frame */
 function received(frame) {
   if (frame.header.source !== id) return
-  history.add(frame.header)
-  rows = [rowOfHeader(frame.header), ...rows].slice(0, ROWS)
+  // After a reconnect the newest frame comes again.
+  if (!rows.some((row) => row.id === frame.header.id)) {
+    history.add(frame.header)
+    rows = [rowOfHeader(frame.header), ...rows].slice(0, ROWS)
+  }
   picture.show(frame)
 }
 
@@ -82,7 +85,8 @@ function received(frame) {
 function drawn(header, at_ms) {
   drawn_ms = at_ms
   const server_ms = live.clock.now()
-  if (server_ms !== null) {
+  // A source that has stopped sends its last frame again to whoever comes: that tells no timing.
+  if (server_ms !== null && !summary?.stale) {
     latencies_ms = [...latencies_ms.slice(1 - LATENCIES_KEPT), server_ms - header.captured_ms]
     waterfall.add(pathOf(header, server_ms))
   }
@@ -130,16 +134,12 @@ async function explainUnknown() {
 
 /** How fresh the picture is, in a word for the style and in words for the reader. */
 function freshness() {
-  const now_ms = live.clock.now()
   if (!banner.connected) return ['lost', 'not connected']
   if (!summary) return ['waiting', 'waiting for the first frame']
-  if (summary.stale) {
-    const since_ms = summary.stale_since_ms ?? summary.last_joined_ms ?? 0
-    return ['stale', `stale since ${clockTime(since_ms)}${now_ms === null ? '' : ` (${duration(now_ms - since_ms)})`}`]
-  }
+  if (summary.stale) return ['stale', staleWords(summary, live.clock.now())]
   if (drawn_ms === 0) return ['waiting', 'waiting for a picture']
   const quiet_ms = localNow() - drawn_ms
-  return quiet_ms > QUIET_MS ? ['quiet', `no new picture for ${duration(quiet_ms)}`] : ['live', 'live']
+  return quiet_ms > quietAfter(summary) ? ['quiet', `no new picture for ${duration(quiet_ms)}`] : ['live', 'live']
 }
 
 function refresh() {

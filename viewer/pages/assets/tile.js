@@ -4,14 +4,13 @@ import { sourceApi } from './api.js'
 import { Counts, inWords } from './counts.js'
 import { element, setText } from './dom.js'
 import { localNow } from './clock.js'
+import { quietAfter, staleWords } from './fresh.js'
 import { clockTime, duration, median, milliseconds, perSecond } from './format.js'
 import { Picture } from './picture.js'
 
 const LATENCIES_KEPT = 15
 const COUNTS_EVERY_MS = 250
 const DESCRIBED_EVERY_MS = 10_000
-// A picture that the server calls live yet does not come for this long is not shown as live.
-const QUIET_MS = 5_000
 
 let serial = 0
 
@@ -71,9 +70,6 @@ export class Tile {
   /** @param {import('./live.js').Summary} summary */
   update(summary) {
     this.summary = summary
-    if (summary.width && summary.height) {
-      this.#frame.style.setProperty('--aspect', `${summary.width} / ${summary.height}`)
-    }
     setText(this.#fps, perSecond(summary.fps))
   }
 
@@ -105,7 +101,7 @@ export class Tile {
     if (!connected) return 'lost'
     if (this.summary.stale) return 'stale'
     if (this.#shown_ms === 0) return 'waiting'
-    return localNow() - this.#drawn_ms > QUIET_MS ? 'quiet' : 'live'
+    return localNow() - this.#drawn_ms > quietAfter(this.summary) ? 'quiet' : 'live'
   }
 
   #words() {
@@ -113,7 +109,7 @@ export class Tile {
       case 'lost':
         return this.#shown_ms ? `not connected, picture of ${clockTime(this.#shown_ms)}` : 'not connected'
       case 'stale':
-        return this.#staleWords(this.summary.stale_since_ms ?? this.summary.last_joined_ms ?? 0)
+        return staleWords(this.summary, this.#clock.now())
       case 'waiting':
         return 'waiting for a picture'
       case 'quiet':
@@ -121,13 +117,6 @@ export class Tile {
       default:
         return 'live'
     }
-  }
-
-  /** @param {number} since_ms on the server's clock */
-  #staleWords(since_ms) {
-    const now_ms = this.#clock.now()
-    const ago = now_ms === null ? '' : ` (${duration(now_ms - since_ms)})`
-    return `stale since ${clockTime(since_ms)}${ago}`
   }
 
   /**
@@ -138,7 +127,8 @@ export class Tile {
     this.#drawn_ms = drawn_ms
     this.#shown_ms = header.captured_ms
     const now_ms = this.#clock.now()
-    if (now_ms !== null) {
+    // A source that has stopped sends its last frame again to whoever comes: that is no latency.
+    if (now_ms !== null && !this.summary.stale) {
       this.#latencies_ms.push(now_ms - header.captured_ms)
       if (this.#latencies_ms.length > LATENCIES_KEPT) this.#latencies_ms.shift()
     }

@@ -35,11 +35,9 @@ async function fillModels() {
 /** @param {Iterable<File>} files */
 function add(files) {
   const model = byId('model').value
-  for (const file of files) {
-    const entry = new QueueEntry(file, model, { onDone, onOpen })
-    entries.push(entry)
-    byId('queue').prepend(entry.item)
-  }
+  const added = [...files].map((file) => new QueueEntry(file, model, { onDone, onOpen }))
+  entries.push(...added)
+  byId('queue').prepend(...added.map(({ item }) => item))
 }
 
 /** @param {QueueEntry} entry */
@@ -74,6 +72,7 @@ async function showFrame(frame, title) {
   const told = await models.catch(() => null)
   const labels = told?.models.find((/** @type {any} */ model) => model.name === frame.result.model.name)?.labels ?? []
   const place = byId('result')
+  document.title = `${title} · Kadr`
   showResult(place, frame, { title, labels })
   place.hidden = false
   byId('desk').classList.add('with-result')

@@ -2,7 +2,7 @@
 
 import { ConnectionBanner } from './connection.js'
 import { byId, setText } from './dom.js'
-import { plural } from './format.js'
+import { median, plural } from './format.js'
 import { arrange } from './layout.js'
 import { Live } from './live.js'
 import { Tile } from './tile.js'
@@ -96,7 +96,9 @@ function fit() {
   const main = getComputedStyle(byId('main'))
   const top = wall.getBoundingClientRect().top + scrollY
   const shapes = [...tiles.values()].map(({ summary }) => summary.width / summary.height).filter(Number.isFinite)
-  const aspect = shapes.length === 0 ? 4 / 3 : Math.min(...shapes)
+  // One shape for all tiles keeps the rows straight; a picture of another shape has bars at its sides.
+  const aspect = median(shapes) ?? 4 / 3
+  wall.style.setProperty('--aspect', String(aspect))
   const caption = kiosk ? 0 : 6.25 * rem
   const height = innerHeight - top - Number.parseFloat(main.paddingBottom)
   const best = arrange({ count: tiles.size, width: wall.clientWidth, height, aspect, caption, gap })

@@ -1,5 +1,4 @@
 //! Real WebSocket clients on a real port; the wall behind it is fed by hand.
-#![expect(clippy::unwrap_used, reason = "helpers of a test fail it by panicking")]
 
 use std::time::Duration;
 
