@@ -1,6 +1,7 @@
 // Counts per class as a row of chips that does not jump: a class that is gone for a moment stays, at zero.
 
 import { dot, element, setText } from './dom.js'
+import { percent } from './format.js'
 import { colorOf } from './palette.js'
 
 const STAYS_MS = 10_000
@@ -35,7 +36,22 @@ export class Counts {
     }
   }
 
-  /** @param {import('./live.js').Count} count */
+  /**
+   * Shows a classifier's first answer in place of counts.
+   *
+   * @param {{ label: string, score: number }} answer
+   */
+  showClass({ label, score }) {
+    const chip = this.#chips.get(label) ?? this.#add({ label, color: null })
+    for (const [other, { item }] of this.#chips) {
+      if (other === label) continue
+      item.remove()
+      this.#chips.delete(other)
+    }
+    setText(chip.number, percent(score))
+  }
+
+  /** @param {{ label: string, color: string | null }} count */
   #add({ label, color }) {
     const number = element('b')
     const item = element('li', {}, dot(colorOf(label, color)), element('span', { text: label }), number)
@@ -56,5 +72,5 @@ export class Counts {
  */
 export function inWords(counts) {
   const seen = counts.filter(({ count }) => count > 0)
-  return seen.length === 0 ? 'nothing found' : seen.map(({ label, count }) => `${count} ${label}`).join(', ')
+  return seen.length === 0 ? 'nothing found' : seen.map(({ label, count }) => `${count}\u00a0${label}`).join(', ')
 }

@@ -133,7 +133,8 @@ export class Tile {
       if (this.#latencies_ms.length > LATENCIES_KEPT) this.#latencies_ms.shift()
     }
     if (drawn_ms - this.#counted_ms > COUNTS_EVERY_MS) {
-      this.#counts.show(header.counts)
+      if (header.counts.length === 0 && header.classes.length > 0) this.#counts.showClass(header.classes[0])
+      else this.#counts.show(header.counts)
       this.#counted_ms = drawn_ms
     }
     if (drawn_ms - this.#described_ms > DESCRIBED_EVERY_MS) {
