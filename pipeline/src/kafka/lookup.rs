@@ -434,6 +434,8 @@ fn refusal(error: &KafkaError, topic: &str, deadline: Deadline) -> LookupError {
             | Code::RequestTimedOut
             | Code::AllBrokersDown
             | Code::BrokerTransportFailure
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
             | Code::Resolve,
         ) => deadline.passed(&error.to_string()),
         _ => LookupError::Topic {
