@@ -3,4 +3,5 @@
 pub mod conformance;
 pub mod kafka;
 pub mod process;
+pub mod spine;
 pub mod wire;

@@ -110,7 +110,7 @@ impl Drop for BrokerProcess {
 }
 
 /// Cargo puts programs one folder above the tests.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let this = std::env::current_exe().expect("this program");
     let folder = this
         .parent()
@@ -126,7 +126,7 @@ fn program() -> PathBuf {
 }
 
 /// A port that is free now and stays the broker's over its restarts.
-fn free_address() -> String {
+pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("a bound listener").to_string()
 }

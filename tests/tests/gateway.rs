@@ -1,8 +1,5 @@
 //! The gateway on an embedded broker, with the test in the detector's place.
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of a test fail it by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail it by panicking")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -45,7 +42,9 @@ impl Kafka {
         let config = KafkaConfig::new(&broker.addr().to_string()).unwrap();
         let topics = Topics::default();
         let specs = frame_topics(&topics);
-        ensure_topics(&config, &specs, Duration::from_secs(20)).await.unwrap();
+        ensure_topics(&config, &specs, Duration::from_secs(20))
+            .await
+            .unwrap();
         Self {
             _data: data,
             broker,
@@ -68,7 +67,9 @@ impl App {
     async fn start(kafka: &Kafka) -> Self {
         let context = Context::new("gateway-test", Shutdown::new(Duration::from_secs(20))).unwrap();
         let bus = Bus::open(kafka.config.clone(), kafka.topics.clone(), &context).unwrap();
-        let frames = Tail::open(&kafka.config, &[&kafka.topics.frames()], 0).await.unwrap();
+        let frames = Tail::open(&kafka.config, &[&kafka.topics.frames()], 0)
+            .await
+            .unwrap();
         let mut tasks = Tasks::new(&context.shutdown);
         let config = GatewayConfig {
             uploads: GatewayArgs {
@@ -81,7 +82,9 @@ impl App {
             models: tests::kafka::root().join("models"),
             default_model: "parts".parse().unwrap(),
         };
-        let router = gateway::start(config, &bus, &context, &mut tasks).await.unwrap();
+        let router = gateway::start(config, &bus, &context, &mut tasks)
+            .await
+            .unwrap();
         let listener = bind(([127, 0, 0, 1], 0).into(), "--listen").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = context.shutdown.token();
@@ -112,7 +115,9 @@ impl App {
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(body).await.unwrap();
         let mut bytes = Vec::new();
-        within("an answer", stream.read_to_end(&mut bytes)).await.unwrap();
+        within("an answer", stream.read_to_end(&mut bytes))
+            .await
+            .unwrap();
         Answer::read(&bytes)
     }
 
@@ -164,7 +169,8 @@ impl App {
             offset: 0,
             attempts: 1,
         };
-        self.send(&self.bus.topics.dead(), &encode_dead_letter(letter)).await;
+        self.send(&self.bus.topics.dead(), &encode_dead_letter(letter))
+            .await;
     }
 }
 
@@ -224,7 +230,11 @@ async fn an_upload_stands_on_the_topic_as_the_contract_says() {
     assert_eq!(answer.status, 202, "{}", answer.head);
     let json = answer.json();
     let this = json["links"]["self"].as_str().unwrap();
-    assert!(answer.head.contains(&format!("location: {this}")), "{}", answer.head);
+    assert!(
+        answer.head.contains(&format!("location: {this}")),
+        "{}",
+        answer.head
+    );
 
     let (record, frame) = app.next_record().await;
     let id = json["id"].as_str().unwrap();
@@ -242,12 +252,18 @@ async fn an_upload_stands_on_the_topic_as_the_contract_says() {
     ] {
         assert_eq!(header(name), value, "{name}");
     }
-    assert!(record.header("kadr_deadline_ms").is_none(), "an upload waits for ever");
+    assert!(
+        record.header("kadr_deadline_ms").is_none(),
+        "an upload waits for ever"
+    );
     assert_eq!(frame.jpeg, photo());
     let original = app.get(json["links"]["original"].as_str().unwrap()).await;
     assert_eq!((original.status, &original.body[..]), (200, &photo()[..]));
     let annotated = app.get(json["links"]["annotated"].as_str().unwrap()).await;
-    assert_eq!((annotated.status, annotated.code().as_str()), (404, "not_done_yet"));
+    assert_eq!(
+        (annotated.status, annotated.code().as_str()),
+        (404, "not_done_yet")
+    );
     app.stop().await;
     kafka.broker.close().await;
 }
@@ -276,7 +292,10 @@ async fn a_client_that_waits_gets_the_result_or_the_picture_and_never_a_second_o
             assert_eq!(answer.json(), told);
         }
         assert_eq!(told["status"], "done");
-        assert_eq!(told["result"]["model"]["version"], 1, "the first result stays");
+        assert_eq!(
+            told["result"]["model"]["version"], 1,
+            "the first result stays"
+        );
     }
     app.stop().await;
     kafka.broker.close().await;
@@ -294,11 +313,20 @@ async fn a_dead_letter_is_a_failure_with_its_reason() {
     };
     let (answer, id) = tokio::join!(app.post("/api/frames?wait=60s", &photo), detector);
     assert_eq!((answer.status, answer.code().as_str()), (422, "bad_image"));
-    assert_eq!(answer.json()["error"]["message"], "the picture is upside down");
+    assert_eq!(
+        answer.json()["error"]["message"],
+        "the picture is upside down"
+    );
     let told = app.get(&format!("/api/frames/{id}")).await.json();
-    assert_eq!((&told["status"], &told["width"]), (&"failed".into(), &24.into()));
+    assert_eq!(
+        (&told["status"], &told["width"]),
+        (&"failed".into(), &24.into())
+    );
     let picture = app.get(&format!("/api/frames/{id}/annotated.jpg")).await;
-    assert_eq!((picture.status, picture.code().as_str()), (422, "bad_image"));
+    assert_eq!(
+        (picture.status, picture.code().as_str()),
+        (422, "bad_image")
+    );
     app.stop().await;
     kafka.broker.close().await;
 }
@@ -329,17 +357,33 @@ async fn another_gateway_knows_what_became_of_older_uploads() {
         assert_eq!(told.status, 200, "{fate}: {}", told.head);
         let json = told.json();
         assert_eq!(json["status"], *fate);
-        assert_eq!((&json["width"], &json["height"]), (&24.into(), &16.into()), "{fate}");
+        assert_eq!(
+            (&json["width"], &json["height"]),
+            (&24.into(), &16.into()),
+            "{fate}"
+        );
         let original = second.get(&format!("/api/frames/{id}/original.jpg")).await;
-        assert_eq!((original.status, &original.body[..]), (200, &photo()[..]), "{fate}");
+        assert_eq!(
+            (original.status, &original.body[..]),
+            (200, &photo()[..]),
+            "{fate}"
+        );
     }
     let done = ids[0].1;
     let json = second.get(&format!("/api/frames/{done}")).await.json();
-    assert_eq!(json["result"]["model"]["version"], 1, "the first result, as before");
-    let picture = second.get(&format!("/api/frames/{done}/annotated.jpg")).await;
+    assert_eq!(
+        json["result"]["model"]["version"], 1,
+        "the first result, as before"
+    );
+    let picture = second
+        .get(&format!("/api/frames/{done}/annotated.jpg"))
+        .await;
     assert_eq!((picture.status, picture.body), (200, annotated_of(done)));
     let unknown = second.get(&format!("/api/frames/{}", FrameId::new())).await;
-    assert_eq!((unknown.status, unknown.code().as_str()), (404, "unknown_frame"));
+    assert_eq!(
+        (unknown.status, unknown.code().as_str()),
+        (404, "unknown_frame")
+    );
 
     // What is found queued is followed like an upload of its own.
     let queued = ids[2].1;
@@ -373,6 +417,9 @@ async fn while_the_broker_is_away_uploads_are_asked_to_come_back() {
     let answer = app.post("/api/frames", &photo()).await;
     assert_eq!(answer.status, 503, "{}", answer.head);
     assert!(answer.head.contains("retry-after: "), "{}", answer.head);
-    until("the gateway is not ready", || !app.context.health.report().ready).await;
+    until("the gateway is not ready", || {
+        !app.context.health.report().ready
+    })
+    .await;
     app.stop().await;
 }

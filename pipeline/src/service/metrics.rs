@@ -196,7 +196,8 @@ impl Metrics {
             .flat_map(MetricFamily::get_metric)
             .filter(has_all)
             .map(|series| series.get_counter().get_value() + series.get_gauge().get_value())
-            .sum()
+            // From plain zero: the sum of nothing is -0.0.
+            .fold(0.0, |sum, value| sum + value)
     }
 
     fn gather(&self) -> Vec<MetricFamily> {
