@@ -26,7 +26,7 @@ const SCENES: [(u64, u64); 6] = [
 const WANTED_IOU: f64 = 0.8;
 
 /// What the model does not manage on these scenes: it draws this bolt, which lies across a gear, with
-/// a piece of the gear (IoU 0.58). A list that is shorter or longer is news and fails the test.
+/// a piece of the gear (they share 0.58). A list that is shorter or longer is news and fails the test.
 const KNOWN_MISSES: [&str; 1] = ["belt 7300001, frame 0: bolt at 285,74"];
 
 /// Below this a part was not found at all.

@@ -7,7 +7,7 @@ use tests::kafka::{root, unique};
 use tests::process::free_address;
 use tests::spine::pictures::small_jpeg;
 use tests::spine::service::Service;
-use tests::spine::uploads::Gateway;
+use tests::spine::uploads::{Gateway, Upload};
 
 const UPLOADS: usize = 60;
 /// Uploads after which everything dies; most of them are not looked at yet.
@@ -47,6 +47,8 @@ async fn a_restart_loses_nothing_that_was_accepted() {
     for number in 0..BEFORE_THE_KILL {
         accepted.push(before.upload(&small_jpeg(number)).await.id());
     }
+    let last = before.look(accepted[BEFORE_THE_KILL - 1]).await.json();
+    assert_eq!(Upload(last).status(), "queued", "the kill comes too late");
     before.service.kill().await;
 
     let after = up(&data, &broker).await;
