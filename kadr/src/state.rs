@@ -35,7 +35,10 @@ impl Counts {
             offered: metrics.sum(camera::FRAMES_OFFERED_TOTAL, &[]),
             live: seen("live"),
             uploads: seen("durable"),
-            dropped: dropped.into_iter().filter(|(_, count)| *count > 0.0).collect(),
+            dropped: dropped
+                .into_iter()
+                .filter(|(_, count)| *count > 0.0)
+                .collect(),
         }
     }
 }
@@ -77,7 +80,9 @@ fn line(before: &Counts, now: &Counts, trouble: &[String]) -> String {
     );
     if !now.dropped.is_empty() {
         let dropped = now.dropped.iter();
-        let reasons: Vec<String> = dropped.map(|(code, count)| format!("{code} {count:.0}")).collect();
+        let reasons: Vec<String> = dropped
+            .map(|(code, count)| format!("{code} {count:.0}"))
+            .collect();
         line.push_str("; skipped so far: ");
         line.push_str(&reasons.join(", "));
     }
@@ -94,8 +99,17 @@ mod tests {
 
     #[test]
     fn a_calm_line_says_rates_and_totals() {
-        let before = Counts { offered: 100.0, live: 60.0, ..Counts::default() };
-        let now = Counts { offered: 250.0, live: 110.0, uploads: 3.0, dropped: vec![] };
+        let before = Counts {
+            offered: 100.0,
+            live: 60.0,
+            ..Counts::default()
+        };
+        let now = Counts {
+            offered: 250.0,
+            live: 110.0,
+            uploads: 3.0,
+            dropped: vec![],
+        };
         assert_eq!(
             line(&before, &now, &[]),
             "cameras 30.0 frames/s, seen 10.0/s; uploads seen 3"
@@ -104,7 +118,10 @@ mod tests {
 
     #[test]
     fn losses_and_trouble_are_named() {
-        let now = Counts { dropped: vec![("stale", 2.0), ("superseded", 40.0)], ..Counts::default() };
+        let now = Counts {
+            dropped: vec![("stale", 2.0), ("superseded", 40.0)],
+            ..Counts::default()
+        };
         let trouble = ["model: no such file".to_owned()];
         assert_eq!(
             line(&now, &now, &trouble),

@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 const { chromium } = createRequire(import.meta.url)('playwright-core')
 
 /** How long anything may take before a check fails. */
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 120_000
 
 /** Schemes that never leave the browser. */
 const INSIDE = ['blob:', 'data:', 'about:']
@@ -126,6 +126,11 @@ export class Harness {
   call(action, source) {
     const { status, stdout, stderr } = spawnSync(this.hook, [action, source], { encoding: 'utf8', timeout: PATIENCE_MS })
     if (status !== 0) throw new Error(`${this.hook} ${action} ${source}: ${stdout}${stderr}`)
+  }
+
+  /** The name of a source that is live, once there is one: on a busy machine it may be stale for a moment. */
+  liveSource() {
+    return until('a source is live', async () => (await this.json('/api/sources')).sources.find(({ stale }) => !stale)?.id)
   }
 
   async json(where) {

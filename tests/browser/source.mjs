@@ -7,8 +7,7 @@ import { moves, until } from './harness.mjs'
 const STAGES = ['queue', 'decode', 'batch_wait', 'infer', 'annotate', 'encode', 'publish', 'screen']
 
 export async function source(harness) {
-  const { sources } = await harness.json('/api/sources')
-  const { id } = sources.find(({ stale }) => !stale)
+  const id = await harness.liveSource()
   const page = await harness.open(`/sources/${encodeURIComponent(id)}`)
 
   await harness.check('a source’s page shows its picture, which moves', async () => {

@@ -290,7 +290,9 @@ async fn a_stale_live_frame_is_skipped_and_a_fresh_one_bears_its_deadline() {
 async fn a_picture_that_is_too_big_for_kafka_goes_out_in_a_lower_quality() {
     let picture = belt_picture();
     let small = JpegEncoder::new(40).unwrap().encode(&picture).unwrap();
-    let limit = jpeg(&picture).len() * 2 / 3;
+    // Between what comes in and what would go out.
+    let mut decoder = JpegDecoder::new(DEFAULT_MAX_PIXELS).unwrap();
+    let limit = usize::midpoint(small.len(), jpeg(&decoder.decode(&small).unwrap()).len());
     let property = format!("message.max.bytes={limit}");
     let detector = start_with("toobig", "part-kind", &[property]).await;
     let sent = frame("upload-1", &small);
@@ -301,6 +303,12 @@ async fn a_picture_that_is_too_big_for_kafka_goes_out_in_a_lower_quality() {
     let annotated = decode_annotated(seen.record, &seen.place).unwrap();
     assert_eq!(annotated.id, sent.id);
     assert!(annotated.jpeg.len() < limit);
+    let refused = pipeline::kafka::metrics::SEND_ERRORS;
+    let refused = detector
+        .context
+        .metrics
+        .sum(refused, &[("kind", "too_big")]) as usize;
+    assert_eq!(refused, 1, "the first picture was refused");
     assert_eq!(detector.next_result().await.id, sent.id);
     detector.end().await;
 }

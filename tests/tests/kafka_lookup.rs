@@ -201,7 +201,8 @@ macro_rules! on_both {
         }
 
         mod embedded_broker {
-            $(#[tokio::test]
+            // Deleting a topic blocks a thread, and the broker needs another one to answer.
+            $(#[tokio::test(flavor = "multi_thread")]
             async fn $case() {
                 let (_data, broker, kafka) = super::embedded().await;
                 super::$case(&kafka).await;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::PATIENCE;
+use crate::measure::processes;
 
 /// Set in the child process that becomes the embedded broker: its folder and its address.
 const CHILD_DATA: &str = "KADR_BENCH_DATA";
@@ -100,7 +101,8 @@ impl Contender {
         }
     }
 
-    pub(crate) fn process_id(&self) -> u32 {
+    /// The process that is measured.
+    pub fn process_id(&self) -> u32 {
         match &self.process {
             Process::Child(child) => child.id(),
             Process::Script { pid } => *pid,
@@ -109,17 +111,7 @@ impl Contender {
 
     /// Resident memory now, and at its greatest, in MiB.
     pub fn memory_mib(&self) -> (f64, f64) {
-        let pid = self.process_id();
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
-        let field = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name));
-            let words = line.and_then(|line| line.split_whitespace().nth(1));
-            words
-                .and_then(|kib| kib.parse::<f64>().ok())
-                .expect("a size")
-                / 1024.0
-        };
-        (field("VmRSS:"), field("VmHWM:"))
+        processes::memory_mib(self.process_id())
     }
 }
 
@@ -135,7 +127,8 @@ impl Drop for Contender {
     }
 }
 
-fn free_address() -> SocketAddr {
+/// An address that nobody listens on now.
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("a bound listener")
 }

@@ -37,7 +37,7 @@ impl Flush {
 }
 
 /// The settings of every client here.
-pub(crate) fn client(bootstrap: &str) -> ClientConfig {
+pub fn client(bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", bootstrap)

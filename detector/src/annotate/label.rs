@@ -56,28 +56,22 @@ impl Label {
         }
     }
 
-    /// Draws the box and the text on it, with the box's corner at `left`, `top`.
+    /// Draws the box, which is as large as [`Label::extent`] says, and the text on it.
     pub(super) fn draw(
         &self,
         surface: &mut impl Surface,
         typesetter: &mut Typesetter,
-        (left, top): (i32, i32),
+        place: Rectangle,
     ) {
-        let Extent { width, height } = self.extent(typesetter);
-        let rectangle = Rectangle {
-            left,
-            top,
-            width,
-            height,
-        };
-        fill(surface, rectangle, BOX);
+        fill(surface, place, BOX);
         let line = Line {
-            left: left + self.side_padding() as i32,
-            top: top + self.padding() as i32,
+            text: &self.text,
+            left: place.left + self.side_padding() as i32,
+            top: place.top + self.padding() as i32,
             height: self.text_height,
         };
         let ink = Ink::new(self.rgb, 1.0);
-        typesetter.write(surface, &self.text, line, ink);
+        typesetter.write(surface, line, ink);
     }
 
     fn padding(&self) -> u32 {
@@ -91,7 +85,7 @@ impl Label {
 
 /// The corner of an instance's label: on the corner of a large instance; below a small one, so that
 /// it can still be seen, or above or beside it where there is no room.
-pub(super) fn place(label: Extent, bounds: BBox, picture: Extent) -> (i32, i32) {
+pub(super) fn place(label: Extent, bounds: BBox, picture: Extent) -> Rectangle {
     let (left, top) = (bounds.x.floor() as i32, bounds.y.floor() as i32);
     let right = (bounds.x + bounds.w).ceil() as i32;
     let bottom = (bounds.y + bounds.h).ceil() as i32;
@@ -110,10 +104,34 @@ pub(super) fn place(label: Extent, bounds: BBox, picture: Extent) -> (i32, i32) 
         (left - width, top)
     };
     // A label that is larger than the picture begins inside it.
-    (
-        corner.0.min(picture.width as i32 - width).max(0),
-        corner.1.min(picture.height as i32 - height).max(0),
-    )
+    Rectangle {
+        left: corner.0.min(picture.width as i32 - width).max(0),
+        top: corner.1.min(picture.height as i32 - height).max(0),
+        width: label.width,
+        height: label.height,
+    }
+}
+
+/// Moves a label up or down by its height, or twice, where it would cover one that is there already;
+/// where all is taken it stays.
+pub(super) fn dodge(label: Rectangle, others: &[Rectangle], picture: Extent) -> Rectangle {
+    let height = label.height as i32;
+    let lowest = (picture.height as i32 - height).max(0);
+    let shifted = [0, height, -height, 2 * height, -2 * height].map(|shift| Rectangle {
+        top: (label.top + shift).clamp(0, lowest),
+        ..label
+    });
+    let is_free = |label: &Rectangle| !others.iter().any(|other| overlap(label, other));
+    shifted.into_iter().find(is_free).unwrap_or(label)
+}
+
+fn overlap(one: &Rectangle, other: &Rectangle) -> bool {
+    let apart =
+        |start: i32, length: u32, other: i32| start.saturating_add_unsigned(length) <= other;
+    !(apart(one.left, one.width, other.left)
+        || apart(other.left, other.width, one.left)
+        || apart(one.top, one.height, other.top)
+        || apart(other.top, other.height, one.top))
 }
 
 #[cfg(test)]
@@ -130,7 +148,12 @@ mod tests {
     };
 
     fn placed(x: f32, y: f32, w: f32, h: f32) -> (i32, i32) {
-        place(LABEL, BBox { x, y, w, h }, PICTURE)
+        corner(LABEL, BBox { x, y, w, h }, PICTURE)
+    }
+
+    fn corner(label: Extent, bounds: BBox, picture: Extent) -> (i32, i32) {
+        let Rectangle { left, top, .. } = place(label, bounds, picture);
+        (left, top)
     }
 
     #[test]
@@ -152,9 +175,9 @@ mod tests {
             w: 12.0,
             h: 12.0,
         };
-        assert_eq!(place(LABEL, bounds, low), (32, 2), "beside");
+        assert_eq!(corner(LABEL, bounds, low), (32, 2), "beside");
         let at_the_right = BBox { x: 180.0, ..bounds };
-        assert_eq!(place(LABEL, at_the_right, low), (140, 2), "before");
+        assert_eq!(corner(LABEL, at_the_right, low), (140, 2), "before");
     }
 
     #[test]
@@ -170,7 +193,28 @@ mod tests {
             width: 900,
             height: 900,
         };
-        assert_eq!(place(huge, BBox::default(), PICTURE), (0, 0));
+        assert_eq!(corner(huge, BBox::default(), PICTURE), (0, 0));
+    }
+
+    #[test]
+    fn labels_make_way_for_those_that_are_there() {
+        let at = |left, top| Rectangle {
+            left,
+            top,
+            width: 40,
+            height: 10,
+        };
+        let dodged = |others: &[Rectangle]| dodge(at(20, 80), others, PICTURE).top;
+        assert_eq!(dodged(&[]), 80);
+        assert_eq!(
+            dodged(&[at(60, 80), at(20, 70), at(20, 90)]),
+            80,
+            "they touch"
+        );
+        assert_eq!(dodged(&[at(30, 75)]), 90, "below");
+        assert_eq!(dodged(&[at(30, 80), at(20, 90)]), 70, "above");
+        let column = [at(20, 60), at(20, 70), at(20, 80), at(20, 90)];
+        assert_eq!(dodged(&column), 80, "all is taken");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use pipeline::mask::Mask;
 
 use crate::image::RgbImage;
 use crate::model::Prediction;
-use label::{Extent, Label, place};
+use label::{Extent, Label, dodge, place};
 use stamp::{Paint, Stamp};
 use surface::{Footprint, Ink, Rectangle, Surface, fill};
 use text::Typesetter;
@@ -80,17 +80,27 @@ impl Annotator {
                 None => frame_box(surface, instance.bbox, measures.line_width, outline),
             }
         }
+        let mut labels = Vec::with_capacity(large_first.len());
         for instance in large_first {
-            self.draw_label(surface, instance, &measures);
+            let label = self.draw_label(surface, instance, &labels);
+            labels.push(label);
         }
     }
 
-    fn draw_label(&mut self, surface: &mut impl Surface, instance: &Instance, measures: &Measures) {
+    fn draw_label(
+        &mut self,
+        surface: &mut impl Surface,
+        instance: &Instance,
+        others: &[Rectangle],
+    ) -> Rectangle {
+        let measures = Measures::of(surface);
         let Rgb(color) = instance.class_color.unwrap_or(PLAIN);
         let label = Label::new(&instance.label, instance.score, color, measures.text_height);
         let extent = label.extent(&mut self.typesetter);
-        let corner = place(extent, instance.bbox, measures.picture);
-        label.draw(surface, &mut self.typesetter, corner);
+        let place = place(extent, instance.bbox, measures.picture);
+        let place = dodge(place, others, measures.picture);
+        label.draw(surface, &mut self.typesetter, place);
+        place
     }
 
     fn draw_caption(&mut self, surface: &mut impl Surface, classes: &[Classification]) {
@@ -99,8 +109,15 @@ impl Annotator {
         for class in classes.iter().take(MAX_CAPTIONS) {
             let Rgb(color) = PLAIN;
             let label = Label::new(&class.label, class.score, color, measures.text_height);
-            label.draw(surface, &mut self.typesetter, (0, top));
-            top += label.extent(&mut self.typesetter).height as i32;
+            let Extent { width, height } = label.extent(&mut self.typesetter);
+            let place = Rectangle {
+                left: 0,
+                top,
+                width,
+                height,
+            };
+            label.draw(surface, &mut self.typesetter, place);
+            top += height as i32;
         }
     }
 }
@@ -124,7 +141,7 @@ impl Measures {
         Self {
             picture,
             text_height: ((side / 40.0).round() as u32).max(14).min(tallest),
-            line_width: ((side / 450.0).round() as u32).max(1),
+            line_width: ((side / 320.0).round() as u32).max(1),
         }
     }
 }

@@ -151,8 +151,8 @@ fn nothing_seen_changes_nothing() {
 fn letters_and_lines_grow_with_the_picture() {
     let small = Measures::of(&Footprint::new(640, 480));
     let large = Measures::of(&Footprint::new(1920, 1080));
-    assert_eq!((small.text_height, small.line_width), (14, 1));
-    assert_eq!((large.text_height, large.line_width), (36, 3));
+    assert_eq!((small.text_height, small.line_width), (14, 2));
+    assert_eq!((large.text_height, large.line_width), (36, 5));
     let tiny = Measures::of(&Footprint::new(20, 16));
     assert_eq!(tiny.text_height, 4);
 }

@@ -1,4 +1,4 @@
-//! Words on a surface, in DejaVu Sans, which knows Latin, Greek and Cyrillic letters.
+//! Words on a surface, in `DejaVu` Sans, which knows Latin, Greek and Cyrillic letters.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -21,9 +21,10 @@ pub(super) struct Typesetter {
     glyphs: HashMap<(char, u32), Glyph>,
 }
 
-/// Where a line of text begins and how large it is.
+/// A line of text, where it begins and how large it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
+pub(super) struct Line<'a> {
+    pub(super) text: &'a str,
     pub(super) left: i32,
     pub(super) top: i32,
     /// From the top of the highest letter to the bottom of the lowest, in pixels.
@@ -52,9 +53,9 @@ impl Typesetter {
     }
 
     /// Writes one line; what does not fit on the surface is cut off.
-    pub(super) fn write(&mut self, surface: &mut impl Surface, text: &str, line: Line, ink: Ink) {
+    pub(super) fn write(&mut self, surface: &mut impl Surface, line: Line<'_>, ink: Ink) {
         let mut pen = line.left;
-        for letter in text.chars() {
+        for letter in line.text.chars() {
             let glyph = self.glyph(letter, line.height);
             glyph.draw(surface, (pen, line.top), ink);
             // Whole pixels, so that a letter looks the same wherever it stands.
@@ -130,23 +131,21 @@ mod tests {
         opacity: 256,
     };
 
-    fn written(text: &str, line: Line) -> pipeline::mask::Mask {
-        let mut footprint = Footprint::new(200, 40);
-        Typesetter::default().write(&mut footprint, text, line, INK);
-        footprint.into_mask()
-    }
-
-    fn line(left: i32, top: i32) -> Line {
-        Line {
+    fn written(text: &str, left: i32, top: i32) -> pipeline::mask::Mask {
+        let line = Line {
+            text,
             left,
             top,
             height: 20,
-        }
+        };
+        let mut footprint = Footprint::new(200, 40);
+        Typesetter::default().write(&mut footprint, line, INK);
+        footprint.into_mask()
     }
 
     #[test]
     fn letters_stay_between_the_top_and_the_bottom_of_their_line() {
-        let bounds = written("Ågjy|", line(10, 8)).bbox();
+        let bounds = written("Ågjy|", 10, 8).bbox();
         // Faint edges of a letter may reach into the next row of pixels.
         assert!(bounds.y >= 7.0 && bounds.y + bounds.h <= 29.0, "{bounds:?}");
         assert!(bounds.x >= 9.0, "{bounds:?}");
@@ -156,17 +155,17 @@ mod tests {
     fn the_width_is_that_of_the_letters() {
         let mut typesetter = Typesetter::default();
         let width = typesetter.width("gear 97%", 20) as f32;
-        let bounds = written("gear 97%", line(0, 0)).bbox();
+        let bounds = written("gear 97%", 0, 0).bbox();
         assert!((bounds.w - width).abs() <= 4.0, "{width} and {bounds:?}");
         assert_eq!(typesetter.width("", 20), 0);
     }
 
     #[test]
     fn every_script_that_is_promised_has_letters_of_its_own() {
-        let unknown = written("\u{4e00}", line(0, 0));
+        let unknown = written("\u{4e00}", 0, 0);
         let mut seen = vec![unknown];
         for letter in ["A", "é", "ž", "Ω", "Ж", "–", "€"] {
-            let drawn = written(letter, line(0, 0));
+            let drawn = written(letter, 0, 0);
             assert!(!drawn.is_empty() && !seen.contains(&drawn), "{letter}");
             seen.push(drawn);
         }
@@ -175,9 +174,9 @@ mod tests {
     #[test]
     fn text_is_cut_at_the_edge() {
         for (left, top) in [(-5, 0), (195, 0), (0, -12), (0, 30), (500, 500)] {
-            written("gear", line(left, top));
+            written("gear", left, top);
         }
-        assert!(written("gear", line(500, 500)).is_empty());
-        assert!(!written("gear", line(-5, -5)).is_empty());
+        assert!(written("gear", 500, 500).is_empty());
+        assert!(!written("gear", -5, -5).is_empty());
     }
 }

@@ -199,3 +199,76 @@ impl Desk {
         frame.complete();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pipeline::service::{Metrics, metrics::FRAMES_DROPPED_TOTAL};
+
+    use super::super::job::tests::job;
+    use super::super::metrics::tests::meters;
+    use super::*;
+
+    fn desk() -> (Desk, Metrics) {
+        let (meters, metrics) = meters();
+        let desk = Desk {
+            scheduler: Scheduler::new(Room {
+                live_sources: 2,
+                durable_frames: 2,
+            }),
+            default_model: "parts".parse().unwrap(),
+            batch_sizes: BatchSizes::default(),
+            failures: mpsc::channel(1).0,
+            meters,
+        };
+        (desk, metrics)
+    }
+
+    /// A frame of the live lane, worth showing for a second.
+    fn live(source: &str) -> Received<Job> {
+        let mut job = job(source, "part-kind", b"\xff\xd8");
+        job.frame.deadline_ms = Some(1000);
+        Received::untracked(job)
+    }
+
+    fn captured_at() -> Timestamp {
+        live("any").value().frame.captured_at
+    }
+
+    fn dropped(metrics: &Metrics, reason: &str) -> i64 {
+        metrics.sum(FRAMES_DROPPED_TOTAL, &[("reason", reason)]) as i64
+    }
+
+    #[tokio::test]
+    async fn every_live_frame_is_chosen_or_counted() {
+        let (mut desk, metrics) = desk();
+        for source in ["a", "b", "a", "c"] {
+            desk.enqueue(live(source), Lane::Live);
+        }
+        assert_eq!(dropped(&metrics, "superseded"), 1);
+        assert_eq!(dropped(&metrics, "queue_full"), 1);
+        let (model, _batches) = mpsc::channel(1);
+        let place = model.clone().reserve_owned().await.unwrap();
+        let chosen = desk.choose(captured_at(), place).unwrap();
+        assert_eq!(chosen.model, "part-kind".parse().unwrap());
+        assert_eq!(chosen.frames.len(), 1);
+        drop(chosen);
+        let too_late = captured_at() + SignedDuration::from_secs(2);
+        let place = model.reserve_owned().await.unwrap();
+        assert!(desk.choose(too_late, place).is_none());
+        assert_eq!(dropped(&metrics, "stale"), 1);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_cleared_and_its_age_is_told() {
+        let (mut desk, metrics) = desk();
+        desk.enqueue(live("a"), Lane::Live);
+        let durable = Received::untracked(job("job", "parts", b"\xff\xd8"));
+        desk.enqueue(durable, Lane::Durable);
+        desk.clear(captured_at() + SignedDuration::from_millis(500));
+        let oldest = |lane| metrics.sum(super::super::metrics::OLDEST_WAITING, &[("lane", lane)]);
+        assert_eq!((oldest("live"), oldest("durable")), (0.5, 0.5));
+        desk.clear(captured_at() + SignedDuration::from_secs(60));
+        assert_eq!(dropped(&metrics, "stale"), 1);
+        assert_eq!((oldest("live"), oldest("durable")), (0.0, 60.0));
+    }
+}

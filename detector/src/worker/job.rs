@@ -20,7 +20,7 @@ pub(crate) struct Job {
     pub(crate) frame: Frame,
     /// The model asked for, or the default.
     pub(crate) model: ModelRef,
-    pub(crate) origin: Origin,
+    pub(crate) origin: Box<Origin>,
     pub(crate) received_at: Instant,
     /// Filled in on the way.
     pub(crate) timings: Timings,
@@ -37,7 +37,7 @@ pub(crate) struct Origin {
 /// A job that cannot be done.
 #[derive(Clone, Debug)]
 pub(crate) struct Failed {
-    pub(crate) origin: Origin,
+    pub(crate) origin: Box<Origin>,
     pub(crate) kind: FailureKind,
     /// For whoever sent the frame.
     pub(crate) reason: String,
@@ -80,6 +80,7 @@ impl Job {
         default_model: &ModelRef,
         now: Timestamp,
     ) -> Result<Self, Failed> {
+        let origin = Box::new(origin);
         let mut frame = match decode_frame(origin.record.clone(), &origin.place) {
             Ok(frame) => frame,
             Err(error) => return Err(origin.failed(FailureKind::BadRecord, error.to_string())),
@@ -106,7 +107,7 @@ impl Job {
 }
 
 impl Origin {
-    pub(crate) fn failed(self, kind: FailureKind, reason: String) -> Failed {
+    pub(crate) fn failed(self: Box<Self>, kind: FailureKind, reason: String) -> Failed {
         Failed {
             origin: self,
             kind,
@@ -118,7 +119,7 @@ impl Origin {
 impl Failed {
     /// The letter for the dead topic.
     pub(crate) fn letter(self) -> DeadLetter {
-        let Origin { record, place, .. } = self.origin;
+        let Origin { record, place, .. } = *self.origin;
         DeadLetter {
             original: record,
             error: self.reason,

@@ -160,7 +160,7 @@ pub(crate) mod tests {
         for line in [
             "kadr_detector_batch_frames_sum{service=\"detector\"} 3",
             "kadr_detector_oldest_waiting_seconds{lane=\"live\",service=\"detector\"} 1.5",
-            "kadr_detector_loaded_model_info{model=\"parts\",service=\"detector\",version=\"2\"} 1",
+            "kadr_detector_loaded_model_info{model=\"parts\",version=\"2\",service=\"detector\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing from:\n{text}");
         }

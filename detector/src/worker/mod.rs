@@ -3,7 +3,7 @@
 //! In the order a frame meets it, each stage a task or a thread of its own, with bounded channels
 //! between them:
 //!
-//! - [`args`]: flags
+//! - [`args`]: the flags that only the detector has
 //! - `intake`: reads both lanes; `scheduler` says which frame is next
 //! - `decode`: JPEG to pixels, off the async threads
 //! - `model_thread`: the one place where models run; `shelf` keeps the loaded ones
@@ -98,18 +98,15 @@ pub enum DetectorError {
     Thread(#[source] std::io::Error),
 }
 
+/// Both ends of a channel.
+type Ends<T> = (mpsc::Sender<T>, mpsc::Receiver<T>);
+
 /// The channels between the stages.
 struct Channels {
-    batches: (mpsc::Sender<Batch>, mpsc::Receiver<Batch>),
-    chosen: (mpsc::Sender<decode::Chosen>, mpsc::Receiver<decode::Chosen>),
-    answers: (
-        mpsc::Sender<Vec<Outcome<Predicted>>>,
-        mpsc::Receiver<Vec<Outcome<Predicted>>>,
-    ),
-    outcomes: (
-        mpsc::Sender<Outcome<Finished>>,
-        mpsc::Receiver<Outcome<Finished>>,
-    ),
+    batches: Ends<Batch>,
+    chosen: Ends<decode::Chosen>,
+    answers: Ends<Vec<Outcome<Predicted>>>,
+    outcomes: Ends<Outcome<Finished>>,
     is_loaded: (watch::Sender<bool>, watch::Receiver<bool>),
 }
 
@@ -136,67 +133,50 @@ pub fn start(
     tasks: &mut Tasks,
 ) -> Result<(), DetectorError> {
     let context = context.for_service("detector")?;
-    let meters = Meters::register(&context.metrics)?;
     let channels = Channels::new();
-    let batch_sizes = BatchSizes::default();
+    let assembly = Assembly {
+        meters: Meters::register(&context.metrics)?,
+        batch_sizes: BatchSizes::default(),
+        config,
+        bus,
+        context,
+    };
     let width = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WIDTH));
-    let lanes = [Lane::Durable, Lane::Live].map(|lane| open_lane(lane, bus));
-    let [durable, live] = lanes;
-    let (durable, live) = (durable?, live?);
-    for (name, source) in [("frames lane", &durable), ("live lane", &live)] {
-        let part = context.health.register(name, LINK_DEADLINE);
-        let watching = report_link(source.link(), part, context.shutdown.token());
-        tasks.spawn("detector link", async {
-            watching.await;
-            Ok::<_, AnyError>(())
-        });
-    }
     let intake = Intake {
-        durable,
-        live,
-        desk: Desk {
-            scheduler: Scheduler::new(ROOM),
-            default_model: config.default_model.clone(),
-            batch_sizes: batch_sizes.clone(),
-            failures: channels.outcomes.0.clone(),
-            meters: meters.clone(),
-        },
+        durable: assembly.lane(Lane::Durable, tasks)?,
+        live: assembly.lane(Lane::Live, tasks)?,
+        desk: assembly.desk(channels.outcomes.0.clone()),
         is_loaded: channels.is_loaded.1,
         model: channels.batches.0,
         chosen: channels.chosen.0,
-        part: context.health.register("intake", INTAKE_DEADLINE),
-        stop: context.shutdown.token(),
-        drain: context.shutdown.grace().saturating_sub(FLUSH),
+        part: assembly.context.health.register("intake", INTAKE_DEADLINE),
+        stop: assembly.context.shutdown.token(),
+        drain: assembly.context.shutdown.grace().saturating_sub(FLUSH),
     };
     let decode = Decode {
         chosen: channels.chosen.1,
         failures: channels.outcomes.0.clone(),
-        max_pixels: config.max_pixels,
+        max_pixels: assembly.config.max_pixels,
         width,
+    };
+    let model_thread = ModelThread {
+        shelf: assembly.shelf(),
+        default_model: assembly.config.default_model.clone(),
+        batches: channels.batches.1,
+        answers: channels.answers.0,
+        is_loaded: channels.is_loaded.0,
+        part: assembly.context.health.register("model", MODEL_DEADLINE),
+        meters: assembly.meters.clone(),
+        runtime: Handle::current(),
+        stop: assembly.context.shutdown.token(),
     };
     let finish = Finish {
         answers: channels.answers.1,
         outcomes: channels.outcomes.0,
-        quality: config.annotated_quality,
+        quality: assembly.config.annotated_quality,
         width,
     };
-    let publish = Publish {
-        sink: bus.sink.clone(),
-        topics: bus.topics.clone(),
-        meters: meters.clone(),
-        max_pixels: config.max_pixels,
-    };
-    let model_thread = ModelThread {
-        shelf: shelf_of(&config, batch_sizes),
-        default_model: config.default_model,
-        batches: channels.batches.1,
-        answers: channels.answers.0,
-        is_loaded: channels.is_loaded.0,
-        part: context.health.register("model", MODEL_DEADLINE),
-        meters,
-        runtime: Handle::current(),
-        stop: context.shutdown.token(),
-    };
+    let publish = assembly.publish();
     let model_thread = model_thread.spawn().map_err(DetectorError::Thread)?;
     tasks.spawn("intake", intake.run());
     tasks.spawn("decode", decode.run());
@@ -206,27 +186,66 @@ pub fn start(
     Ok(())
 }
 
-/// A lane's consumer group is named after the topic prefix, as several installations may share one
-/// Kafka.
-fn open_lane(lane: Lane, bus: &Bus) -> Result<Source, SourceError> {
-    let topic = bus.topics.of_lane(lane);
-    let frames = bus.topics.frames();
-    let prefix = frames.strip_suffix(".frames").unwrap_or(&frames);
-    let (group, start) = match lane {
-        Lane::Durable => (format!("{prefix}-detector"), StartPosition::Earliest),
-        Lane::Live => (format!("{prefix}-detector-live"), StartPosition::Latest),
-    };
-    let settings = SourceConfig::new(&group, &[&topic], start);
-    Source::start(&bus.kafka, settings, &bus.metrics)
+/// What the stages are put together from.
+struct Assembly<'a> {
+    config: DetectorConfig,
+    bus: &'a Bus,
+    context: Context,
+    meters: Meters,
+    batch_sizes: BatchSizes,
 }
 
-fn shelf_of(config: &DetectorConfig, batch_sizes: BatchSizes) -> Shelf<OnnxStore> {
-    let store = OnnxStore {
-        repository: Repository::new(&config.models),
-        library: config.onnxruntime.clone(),
-        options: config.load.clone(),
-    };
-    Shelf::new(store, config.max_loaded_models, batch_sizes)
+impl Assembly<'_> {
+    /// A lane's consumer group is named after the topic prefix, as several installations may share
+    /// one Kafka.
+    fn lane(&self, lane: Lane, tasks: &mut Tasks) -> Result<Source, SourceError> {
+        let topics = &self.bus.topics;
+        let frames = topics.frames();
+        let prefix = frames.strip_suffix(".frames").unwrap_or(&frames);
+        let (group, part, start) = match lane {
+            Lane::Durable => ("detector", "frames lane", StartPosition::Earliest),
+            Lane::Live => ("detector-live", "live lane", StartPosition::Latest),
+        };
+        let group = format!("{prefix}-{group}");
+        let settings = SourceConfig::new(&group, &[&topics.of_lane(lane)], start);
+        let source = Source::start(&self.bus.kafka, settings, &self.bus.metrics)?;
+        let part = self.context.health.register(part, LINK_DEADLINE);
+        let watching = report_link(source.link(), part, self.context.shutdown.token());
+        tasks.spawn("detector link", async {
+            watching.await;
+            Ok::<_, AnyError>(())
+        });
+        Ok(source)
+    }
+
+    fn desk(&self, failures: mpsc::Sender<Outcome<Finished>>) -> Desk {
+        Desk {
+            scheduler: Scheduler::new(ROOM),
+            default_model: self.config.default_model.clone(),
+            batch_sizes: self.batch_sizes.clone(),
+            failures,
+            meters: self.meters.clone(),
+        }
+    }
+
+    fn shelf(&self) -> Shelf<OnnxStore> {
+        let store = OnnxStore {
+            repository: Repository::new(&self.config.models),
+            library: self.config.onnxruntime.clone(),
+            options: self.config.load.clone(),
+        };
+        let capacity = self.config.max_loaded_models;
+        Shelf::new(store, capacity, self.batch_sizes.clone())
+    }
+
+    fn publish(&self) -> Publish {
+        Publish {
+            sink: self.bus.sink.clone(),
+            topics: self.bus.topics.clone(),
+            meters: self.meters.clone(),
+            max_pixels: self.config.max_pixels,
+        }
+    }
 }
 
 /// Waits for the model thread; its panic is the task's error.

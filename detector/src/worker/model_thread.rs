@@ -82,6 +82,7 @@ impl<S: Store + 'static> ModelThread<S> {
                 return self.part.retire();
             }
         }
+        self.part.ready();
         self.is_loaded.send_replace(true);
         loop {
             self.part.ready();

@@ -7,7 +7,7 @@ use crate::image::RgbImage;
 use crate::model::manifest::Manifest;
 use crate::model::{ModelError, Prediction};
 
-const MANIFEST: &str = r##"name = "NAME"
+const MANIFEST: &str = r#"name = "NAME"
 task = "classification"
 [input]
 name = "image"
@@ -24,7 +24,7 @@ max_batch_size = 4
 fp32 = "model.onnx"
 [[labels]]
 name = "bolt"
-"##;
+"#;
 
 /// A model that fails on pictures of one pixel and counts its runs.
 pub(crate) struct FakeModel {

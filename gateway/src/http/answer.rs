@@ -133,7 +133,11 @@ fn hint_for(kind: &str) -> &'static str {
 
 /// How a frame stands.
 pub(super) fn frame(status: StatusCode, id: FrameId, fate: &Fate) -> Response {
-    let mut response = json(status, &FrameAnswer::new(id, fate));
+    json(status, &FrameAnswer::new(id, fate))
+}
+
+/// The same answer with the address of the frame, for whoever has just sent it.
+pub(super) fn located(mut response: Response, id: FrameId) -> Response {
     if let Ok(location) = HeaderValue::from_str(&path_of(id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }

@@ -146,7 +146,7 @@ mod tests {
     const LIMITS: BodyLimits = BodyLimits {
         max_bytes: 100,
         least_rate: LeastRate {
-            bytes: 10,
+            bytes: 20,
             within: Duration::from_secs(10),
         },
     };
@@ -183,7 +183,7 @@ mod tests {
     async fn a_trickle_ends_it() {
         let (read, fault) = read(drip(1, 60)).await;
         assert_eq!(read, None);
-        assert!(matches!(fault, Some(BodyFault::TooSlow { bytes: 10, .. })));
+        assert!(matches!(fault, Some(BodyFault::TooSlow { bytes: 20, .. })));
     }
 
     #[tokio::test(start_paused = true)]

@@ -176,9 +176,8 @@ impl TestGateway {
     async fn post_form(&self, parts: &[(&str, &[u8])]) -> Answer {
         let mut body = Vec::new();
         for (disposition, content) in parts {
-            let head = format!(
-                "--{BOUNDARY}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n"
-            );
+            let head =
+                format!("--{BOUNDARY}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n");
             body.extend([head.as_bytes(), content, b"\r\n"].concat());
         }
         body.extend(format!("--{BOUNDARY}--\r\n").as_bytes());
@@ -220,17 +219,29 @@ async fn a_picture_is_accepted_with_its_links_once_kafka_has_it() {
     let frame = gateway.frame_sent();
     assert_eq!(frame.source.as_str(), format!("upload-{}", frame.id));
     assert_eq!(frame.model.as_ref().unwrap().to_string(), "parts@1");
-    assert_eq!((frame.deadline_ms, &frame.jpeg[..]), (None, &jpeg(20, 10)[..]));
+    assert_eq!(
+        (frame.deadline_ms, &frame.jpeg[..]),
+        (None, &jpeg(20, 10)[..])
+    );
     let json = &answer.json;
     let this = format!("/api/frames/{}", frame.id);
     assert_eq!(json["status"], "queued");
     assert_eq!((&json["width"], &json["height"]), (&20.into(), &10.into()));
     assert_eq!(json["links"]["self"], this);
     assert_eq!(json["links"]["page"], format!("/frames/{}", frame.id));
-    let again = gateway.answer(Request::get(this).body(Body::empty()).unwrap()).await;
+    let again = gateway
+        .answer(Request::get(this).body(Body::empty()).unwrap())
+        .await;
     assert_eq!((again.status, &again.json), (StatusCode::OK, json));
     let accepted = [("outcome", "accepted")];
-    assert!((gateway.metrics.sum(crate::metrics::UPLOADS_TOTAL, &accepted) - 1.0).abs() < 1e-9);
+    assert!(
+        (gateway
+            .metrics
+            .sum(crate::metrics::UPLOADS_TOTAL, &accepted)
+            - 1.0)
+            .abs()
+            < 1e-9
+    );
 }
 
 #[tokio::test]
@@ -240,16 +251,25 @@ async fn a_form_holds_one_file_and_maybe_a_model() {
     let file = ("name=\"photo\"; filename=\"a.jpg\"", &picture[..]);
     let model = ("name=\"model\"", &b"part-kind"[..]);
     let answer = gateway.post_form(&[model, file]).await;
-    assert_eq!((answer.status, &answer.json["model"]), (StatusCode::ACCEPTED, &"part-kind".into()));
+    assert_eq!(
+        (answer.status, &answer.json["model"]),
+        (StatusCode::ACCEPTED, &"part-kind".into())
+    );
     assert_eq!(gateway.frame_sent().jpeg, picture);
     let unchosen = ("name=\"model\"", &b""[..]);
     let answer = gateway.post_form(&[file, unchosen]).await;
-    assert_eq!((answer.status, &answer.json["model"]), (StatusCode::ACCEPTED, &Value::Null));
+    assert_eq!(
+        (answer.status, &answer.json["model"]),
+        (StatusCode::ACCEPTED, &Value::Null)
+    );
     for parts in [&[file, file][..], &[model], &[]] {
         assert_eq!(gateway.post_form(parts).await.problem(), (400, "bad_form"));
     }
     let wrong = ("name=\"model\"", &b"../x"[..]);
-    assert_eq!(gateway.post_form(&[wrong, file]).await.problem(), (400, "bad_model"));
+    assert_eq!(
+        gateway.post_form(&[wrong, file]).await.problem(),
+        (400, "bad_model")
+    );
 }
 
 #[tokio::test]
@@ -308,10 +328,16 @@ async fn a_body_that_never_comes_is_cut_off_and_gives_its_room_back() {
         gateway.post("", silent()).await
     };
     let (slow, too_many) = tokio::join!(slow, too_many);
-    assert!(slow.iter().all(|answer| answer.problem() == (408, "too_slow")));
+    assert!(
+        slow.iter()
+            .all(|answer| answer.problem() == (408, "too_slow"))
+    );
     assert_eq!(too_many.problem(), (429, "busy"));
     assert!(too_many.retry_after.is_some());
-    assert_eq!(gateway.post("", jpeg(8, 8)).await.status, StatusCode::ACCEPTED);
+    assert_eq!(
+        gateway.post("", jpeg(8, 8)).await.status,
+        StatusCode::ACCEPTED
+    );
 }
 
 #[tokio::test]
@@ -347,7 +373,10 @@ async fn a_client_that_waits_learns_of_a_failure_and_only_so_many_wait() {
 #[tokio::test]
 async fn a_wait_that_is_too_short_ends_as_any_upload() {
     let answer = gateway(Mood::Well).post("?wait=1ms", jpeg(8, 8)).await;
-    assert_eq!((answer.status, &answer.json["status"]), (StatusCode::ACCEPTED, &"queued".into()));
+    assert_eq!(
+        (answer.status, &answer.json["status"]),
+        (StatusCode::ACCEPTED, &"queued".into())
+    );
 }
 
 #[tokio::test]
@@ -356,19 +385,33 @@ async fn the_models_are_listed_with_their_colours() {
     let request = Request::get("/api/models").body(Body::empty()).unwrap();
     let models = gateway.answer(request).await.json;
     assert_eq!(models["default"], "parts");
-    let parts = models["models"].as_array().unwrap().iter().find(|model| model["name"] == "parts");
+    let parts = models["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|model| model["name"] == "parts");
     let parts = parts.expect("the model that ships with Kadr");
     assert_eq!(parts["task"], "instance-segmentation");
     assert_eq!(parts["versions"], serde_json::json!([1]));
-    assert_eq!(parts["labels"][3], serde_json::json!({"name": "gear", "color": "#f58231"}));
+    assert_eq!(
+        parts["labels"][3],
+        serde_json::json!({"name": "gear", "color": "#f58231"})
+    );
 }
 
 #[tokio::test]
 async fn ids_that_cannot_be_are_told_at_once() {
     let gateway = gateway(Mood::Well);
-    let get = |id: &str| Request::get(format!("/api/frames/{id}")).body(Body::empty()).unwrap();
+    let get = |id: &str| {
+        Request::get(format!("/api/frames/{id}"))
+            .body(Body::empty())
+            .unwrap()
+    };
     assert_eq!(gateway.answer(get("42")).await.problem(), (400, "bad_id"));
     let foreign = "d9428888-122b-41e1-b85c-61d4e4a0a8ab";
-    assert_eq!(gateway.answer(get(foreign)).await.problem(), (404, "unknown_frame"));
+    assert_eq!(
+        gateway.answer(get(foreign)).await.problem(),
+        (404, "unknown_frame")
+    );
     gateway.outcomes.forget(FrameId::new());
 }

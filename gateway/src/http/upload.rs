@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Query, Request, State, rejection::QueryRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -212,24 +212,26 @@ impl Gateway {
     async fn answer(&self, accepted: Accepted) -> Response {
         let id = accepted.id;
         let queued = Fate::Queued(accepted.submission);
-        let Some(mut wait) = accepted.wait else {
-            return answer::frame(StatusCode::ACCEPTED, id, &queued);
+        let Some(wait) = accepted.wait else {
+            return answer::located(answer::frame(StatusCode::ACCEPTED, id, &queued), id);
         };
-        let fate = {
-            let _counted = Counted::new(&self.metrics.waiting);
-            timeout(wait.patience, wait.waiter.fate()).await
+        let fate = match self.fate_in_time(wait).await {
+            None => return answer::located(answer::frame(StatusCode::ACCEPTED, id, &queued), id),
+            Some(Fate::Failed(failure)) => return answer::failure(&failure).into_response(),
+            Some(fate) => fate,
         };
-        match fate {
-            Ok(Fate::Failed(failure)) => answer::failure(&failure).into_response(),
-            Ok(fate @ Fate::Done(_)) if accepted.wants_picture => {
-                let picture = self.annotated(id, &fate).await;
-                picture.map_or_else(IntoResponse::into_response, |picture| {
-                    located(answer::jpeg(picture), id)
-                })
-            }
-            Ok(fate) => answer::frame(StatusCode::OK, id, &fate),
-            Err(_elapsed) => answer::frame(StatusCode::ACCEPTED, id, &queued),
+        if !accepted.wants_picture {
+            return answer::located(answer::frame(StatusCode::OK, id, &fate), id);
         }
+        match self.annotated(id, &fate).await {
+            Ok(picture) => answer::located(answer::jpeg(picture), id),
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    async fn fate_in_time(&self, mut wait: Wait) -> Option<Fate> {
+        let _counted = Counted::new(&self.metrics.waiting);
+        timeout(wait.patience, wait.waiter.fate()).await.ok()
     }
 }
 
@@ -269,13 +271,6 @@ fn one_model(
 fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
     let text = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
     TraceContext::new(text(TRACEPARENT)?, text(TRACESTATE))
-}
-
-fn located(mut response: Response, id: FrameId) -> Response {
-    if let Ok(location) = HeaderValue::from_str(&answer::path_of(id)) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
 }
 
 /// Counts in a gauge for as long as it lives.

@@ -17,11 +17,14 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use camera::CameraArgs;
 use clap::Args;
-use pipeline::service::{KafkaArgs, config::parse_listen_address, shutdown::describe};
+use detector::DetectorArgs;
+use pipeline::{
+    catalogue::ModelArgs,
+    service::{KafkaArgs, config::parse_listen_address, shutdown::describe},
+};
 
 use crate::embedded::EmbeddedArgs;
 use finding::Report;
-use model::ModelArgs;
 
 /// The options are those of `kadr up`, as far as they decide whether it can run.
 #[derive(Args, Clone, Debug)]
@@ -42,7 +45,10 @@ pub(crate) struct DoctorArgs {
     camera: CameraArgs,
 
     #[command(flatten)]
-    model: ModelArgs,
+    models: ModelArgs,
+
+    #[command(flatten)]
+    detector: DetectorArgs,
 
     #[command(flatten)]
     kafka: KafkaArgs,
@@ -78,7 +84,7 @@ pub(crate) fn run(args: &DoctorArgs) -> ExitCode {
 async fn examine(args: &DoctorArgs) -> Report {
     let mut report = Report::default();
     report.extend(brokers::look(args).await);
-    let model = args.model.clone();
+    let model = args.detector.config(&args.models);
     // Loading and running a model takes seconds of a core.
     let looked = tokio::task::spawn_blocking(move || model::look(&model)).await;
     report.extend(looked.expect("a check does not panic"));

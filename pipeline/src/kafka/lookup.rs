@@ -112,6 +112,8 @@ impl Lookup {
         config.set("group.id", "kadr-lookup");
         config.set("auto.offset.reset", "error");
         config.set("enable.partition.eof", "true");
+        // A new assignment waits until the fetch of the last one has returned.
+        config.set("fetch.wait.max.ms", "10");
         // Idle clients are not polled, and statistics would pile up in them.
         config.set("statistics.interval.ms", "0");
         Self {
@@ -432,6 +434,8 @@ fn refusal(error: &KafkaError, topic: &str, deadline: Deadline) -> LookupError {
             | Code::RequestTimedOut
             | Code::AllBrokersDown
             | Code::BrokerTransportFailure
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
             | Code::Resolve,
         ) => deadline.passed(&error.to_string()),
         _ => LookupError::Topic {

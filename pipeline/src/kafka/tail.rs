@@ -2,11 +2,11 @@
 //! tail sees every record, and partitions added later are not seen.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{Consumer, ConsumerContext, StreamConsumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 use tokio::sync::watch;
@@ -18,6 +18,8 @@ use crate::record::Record;
 use crate::topic::Place;
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two questions to a partition that has no leader yet.
+const LEADER_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a tail could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -91,12 +93,26 @@ impl Tail {
             .create_with_context(context)
             .map_err(|error| TailError::Client(client_error_text(&error)))?;
         let topics: Vec<String> = topics.iter().map(|&topic| topic.to_owned()).collect();
-        let assigned = tokio::task::spawn_blocking(move || {
-            assign_all(&consumer, &topics, backlog).map(|()| consumer)
-        });
-        let consumer = assigned
-            .await
-            .map_err(|error| TailError::Client(error.to_string()))??;
+        let consumer = Arc::new(consumer);
+        let deadline = Instant::now() + METADATA_TIMEOUT;
+        loop {
+            let (consumer_there, topics_there) = (Arc::clone(&consumer), topics.clone());
+            let assigned = tokio::task::spawn_blocking(move || {
+                assign_all(&consumer_there, &topics_there, backlog)
+            });
+            let assigned = assigned
+                .await
+                .map_err(|error| TailError::Client(error.to_string()))?;
+            match assigned {
+                Ok(()) => break,
+                // A topic that was made a moment ago.
+                Err(failure) if failure.is_for_now && Instant::now() < deadline => {
+                    tokio::time::sleep(LEADER_PAUSE).await;
+                }
+                Err(failure) => return Err(failure.error),
+            }
+        }
+        let consumer = Arc::into_inner(consumer).expect("every attempt has ended");
         Ok(Self { consumer, link })
     }
 
@@ -126,11 +142,34 @@ impl Tail {
     }
 }
 
+/// Why an attempt to open failed, and whether another may succeed.
+struct Failure {
+    error: TailError,
+    is_for_now: bool,
+}
+
+impl From<TailError> for Failure {
+    fn from(error: TailError) -> Self {
+        Self {
+            error,
+            is_for_now: false,
+        }
+    }
+}
+
+fn lacks_leader(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable)
+    )
+}
+
 fn assign_all(
     consumer: &StreamConsumer<TailContext>,
     topics: &[String],
     backlog: u32,
-) -> Result<(), TailError> {
+) -> Result<(), Failure> {
     let mut list = TopicPartitionList::new();
     for topic in topics {
         let lookup = |reason: String| TailError::Lookup {
@@ -143,13 +182,16 @@ fn assign_all(
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         let partitions = found.map_or(&[][..], |found| found.partitions());
         if partitions.is_empty() {
-            return Err(lookup("it does not exist; create it first".to_owned()));
+            return Err(lookup("it does not exist; create it first".to_owned()).into());
         }
         for partition in partitions {
             // A looked-up number, not "the end": nothing written after this can be missed.
             let (low, high) = consumer
                 .fetch_watermarks(topic, partition.id(), METADATA_TIMEOUT)
-                .map_err(|error| lookup(error.to_string()))?;
+                .map_err(|error| Failure {
+                    is_for_now: lacks_leader(&error),
+                    error: lookup(error.to_string()),
+                })?;
             let start = Offset::Offset((high - i64::from(backlog)).max(low));
             list.add_partition_offset(topic, partition.id(), start)
                 .map_err(|error| lookup(error.to_string()))?;
@@ -157,5 +199,5 @@ fn assign_all(
     }
     consumer
         .assign(&list)
-        .map_err(|error| TailError::Client(error.to_string()))
+        .map_err(|error| TailError::Client(error.to_string()).into())
 }

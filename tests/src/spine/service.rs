@@ -60,6 +60,18 @@ impl Service {
         }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the service runs")
+    }
+
+    /// The rest of the line that begins so, once it is printed.
+    pub async fn announced(&self, beginning: &str) -> String {
+        let line = self.log.line(beginning).await;
+        let rest = line.strip_prefix(beginning).map(str::to_owned);
+        rest.unwrap_or_else(|| panic!("{line} does not begin with {beginning}"))
+    }
+
     /// Its web port.
     pub async fn web(&self) -> Http {
         let announcement = match self.name.as_str() {
@@ -197,15 +209,15 @@ impl Log {
             .cloned()
     }
 
-    /// The address in the line that says `message`.
-    async fn address(&self, message: &str) -> SocketAddr {
+    /// The first line that holds this text, once it is there.
+    async fn line(&self, text: &str) -> String {
         let found = async {
             loop {
                 // Listened for first, so that a line that comes meanwhile is not missed.
                 let news = self.news.notified();
                 tokio::pin!(news);
                 news.as_mut().enable();
-                if let Some(line) = self.line_with(message) {
+                if let Some(line) = self.line_with(text) {
                     return Some(line);
                 }
                 if self.has_ended() {
@@ -214,13 +226,19 @@ impl Log {
                 news.await;
             }
         };
-        let Some(line) = within(message, found).await else {
+        let line = within(text, found).await;
+        line.unwrap_or_else(|| {
             panic!(
-                "{} ended without opening its port:\n{}",
+                "{} ended and never said {text}:\n{}",
                 self.name,
                 self.tail()
-            );
-        };
+            )
+        })
+    }
+
+    /// The address in the line that says `message`.
+    async fn address(&self, message: &str) -> SocketAddr {
+        let line = self.line(message).await;
         address_in(&line).unwrap_or_else(|| panic!("no address in {line}"))
     }
 

@@ -72,5 +72,5 @@ export class Counts {
  */
 export function inWords(counts) {
   const seen = counts.filter(({ count }) => count > 0)
-  return seen.length === 0 ? 'nothing found' : seen.map(({ label, count }) => `${count} ${label}`).join(', ')
+  return seen.length === 0 ? 'nothing found' : seen.map(({ label, count }) => `${count}\u00a0${label}`).join(', ')
 }

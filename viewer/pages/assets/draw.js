@@ -9,6 +9,7 @@ import { covers, decodeMask } from './rle.js'
 const GOAL_SIDE = 1_600
 const MOST_ENLARGED = 3
 const LARGEST_STEP_SIDE = 2_048
+const SMALLEST_LABEL = 10.5
 
 /**
  * @typedef {{ label: string, score: number, bbox: [number, number, number, number], area: number, category_id: number,
@@ -95,10 +96,17 @@ export class Overlay {
     pen.globalAlpha = 1
   }
 
+  /** In pixels of the frame: in proportion to the picture, and never too small to be read on the screen. */
+  #labelSize() {
+    const proportional = Math.max(this.#canvas.width, this.#canvas.height) / 62
+    const perScreenPixel = this.#canvas.width / (this.#canvas.clientWidth || this.#canvas.width)
+    return Math.max(proportional, SMALLEST_LABEL * perScreenPixel) / this.#scale
+  }
+
   /** @param {CanvasRenderingContext2D} pen @param {Shape} shape */
   #label(pen, { instance }) {
     const text = `${instance.label} ${percent(instance.score)}`
-    const size = Math.max(this.#canvas.width, this.#canvas.height) / 62 / this.#scale
+    const size = this.#labelSize()
     pen.font = `600 ${size}px Inter, ui-sans-serif, system-ui, sans-serif`
     pen.textBaseline = 'middle'
     const width = pen.measureText(text).width + size * 0.7

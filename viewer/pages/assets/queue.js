@@ -37,6 +37,7 @@ export class QueueEntry {
   #words = element('p', { class: 'words muted figures' })
   #bar = element('progress', { max: 1, value: 0, 'aria-label': 'Upload' })
   #extra = element('div')
+  #title
   #open
 
   /**
@@ -49,12 +50,13 @@ export class QueueEntry {
     this.#model = model
     this.#events = events
     this.name = file.name || 'pasted picture'
-    this.#open = element('button', { class: 'button small', type: 'button', text: 'Show', 'aria-label': `Show the result of ${this.name}` })
+    this.#open = element('button', { class: 'open', type: 'button', text: this.name, 'aria-label': `Show the result of ${this.name}` })
     this.#open.hidden = true
     this.#open.addEventListener('click', () => events.onOpen(this))
-    const title = element('p', { class: 'title' }, element('strong', { text: this.name }), ' ', element('span', { class: 'muted', text: size(file.size) }))
+    this.#title = element('strong', { text: this.name })
+    const title = element('p', { class: 'title' }, this.#title, this.#open, ' ', element('span', { class: 'muted', text: size(file.size) }))
     const facts = element('div', { class: 'facts' }, title, this.#words, this.#bar)
-    this.item = element('li', { class: 'entry' }, this.#thumbnail(), facts, this.#open, this.#extra)
+    this.item = element('li', { class: 'entry' }, this.#thumbnail(), facts, this.#extra)
     this.run()
   }
 
@@ -111,6 +113,8 @@ export class QueueEntry {
   #finish() {
     this.item.dataset.state = 'done'
     this.#bar.hidden = true
+    // The name is the button now, and the whole entry is where it can be pressed.
+    this.#title.hidden = true
     this.#open.hidden = false
     this.#say(summaryOf(this.frame))
   }

@@ -152,7 +152,8 @@ function instanceTools(view, result) {
     state.labels = on
     draw()
   })
-  draw()
+  // Labels keep their size on the screen, whatever room the picture has.
+  new ResizeObserver(draw).observe(canvas)
   const look = element('div', { class: 'look' }, threshold, opacity, element('div', { class: 'checks' }, outlines, labels))
   const nothing = element('p', { class: 'muted', text: 'The model found nothing in this picture.' })
   const parts = result.instances.length === 0 ? [nothing] : [classes.group, look, shown, list.list]

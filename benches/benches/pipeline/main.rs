@@ -1,0 +1,169 @@
+//! The pipeline against bare codecs, the bare model and bare Kafka: `script/bench P1 P6 P11 P16`.
+//!
+//! Each id of the goals has a file here. Services and broker run in processes of their own, so that
+//! what each spends can be told apart. Outputs are compared before anything is timed.
+
+mod accept;
+mod bus;
+mod codec;
+mod end_to_end;
+mod latency;
+mod pictures;
+mod same;
+mod services;
+mod stages;
+mod tax;
+mod uploads;
+
+use std::{path::Path, process::ExitCode};
+
+use benches::{
+    brokers::contender::{Contender, become_broker_if_child},
+    measure::{
+        Finding, Plan,
+        foreign::Ours,
+        report::{merge_into, print_table, results_file},
+    },
+};
+use clap::{Parser, ValueEnum};
+use pipeline::topic::Topics;
+use services::{Surroundings, become_service_if_child, quick_models};
+use tempfile::TempDir;
+
+/// What there is to measure, in this order.
+const IDS: [&str; 5] = ["P11", "P6", "P7", "P16", "P1"];
+
+/// What is measured, and how.
+#[derive(Parser)]
+struct Options {
+    /// Ids of the goals to measure; all without any
+    ids: Vec<String>,
+
+    /// Rounds that count, after one that does not
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+
+    /// The broker between the services
+    #[arg(long, value_enum, default_value_t = BrokerKind::Embedded)]
+    broker: BrokerKind,
+
+    /// Given by cargo bench. `cargo test` runs benchmarks too, without it
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BrokerKind {
+    /// The one that `kadr up` brings along
+    Embedded,
+    /// Apache Kafka, as script/kafka sets it up
+    Apache,
+}
+
+/// Where everything is measured: a broker, and how much of it.
+pub(crate) struct Stand {
+    broker: Contender,
+    /// Whose work counts as ours.
+    pub(crate) ours: Ours,
+    /// How often.
+    pub(crate) plan: Plan,
+    in_earnest: bool,
+    _folder: TempDir,
+}
+
+impl Stand {
+    fn set_up(options: &Options) -> Self {
+        let folder = tempfile::tempdir_in(data_folder()).expect("a folder on the disk");
+        let broker = match options.broker {
+            BrokerKind::Embedded => Contender::embedded(folder.path()),
+            BrokerKind::Apache => Contender::apache(),
+        };
+        let (warm_up, rounds) = if options.bench {
+            (1, options.rounds.max(1))
+        } else {
+            (0, 1)
+        };
+        Self {
+            ours: Ours::with(&[broker.process_id()]),
+            broker,
+            plan: Plan { warm_up, rounds },
+            in_earnest: options.bench,
+            _folder: folder,
+        }
+    }
+
+    /// One of two: for a measurement, or to see that it works.
+    pub(crate) fn pick<T>(&self, measured: T, tried: T) -> T {
+        if self.in_earnest { measured } else { tried }
+    }
+
+    /// New topics for a measurement of that name, and one of the benchmarks' models.
+    pub(crate) fn surroundings(&self, name: &str, model: &'static str) -> Surroundings {
+        let topics = Topics::new(name).expect("a prefix");
+        bus::make_topics(&self.broker.bootstrap, &topics);
+        Surroundings {
+            brokers: self.broker.bootstrap.clone(),
+            topic_prefix: name.to_owned(),
+            models: quick_models(),
+            model,
+        }
+    }
+
+    fn measure(&self, id: &str) -> Vec<Finding> {
+        match id {
+            "P1" => end_to_end::measure(self),
+            "P6" => tax::measure(self, id, "ten"),
+            "P7" => tax::measure(self, id, "hundred"),
+            "P11" => accept::measure(self),
+            "P16" => latency::measure(self),
+            _ => unreachable!("ids are checked"),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    become_broker_if_child();
+    if let Some(code) = become_service_if_child() {
+        return code;
+    }
+    let options = Options::parse();
+    let wanted = match wanted(&options) {
+        Ok(wanted) => wanted,
+        Err(unknown) => {
+            eprintln!("there is no {unknown}; there is {}", IDS.join(", "));
+            return ExitCode::from(2);
+        }
+    };
+    let stand = Stand::set_up(&options);
+    let mut findings = Vec::new();
+    for id in wanted {
+        println!("measuring {id}");
+        findings.extend(stand.measure(id));
+    }
+    print_table(&findings);
+    if options.bench {
+        merge_into(&results_file(), &findings).expect("target/bench is writable");
+    }
+    ExitCode::SUCCESS
+}
+
+/// The ids asked for, in the order of [`IDS`]; the first that there is not.
+fn wanted(options: &Options) -> Result<Vec<&'static str>, &str> {
+    // `cargo test FILTER` hands its filter to benchmarks too.
+    if options.ids.is_empty() || !options.bench {
+        return Ok(IDS.to_vec());
+    }
+    let unknown = options.ids.iter().find(|id| !IDS.contains(&id.as_str()));
+    if let Some(unknown) = unknown {
+        return Err(unknown);
+    }
+    let is_wanted = |id: &&str| options.ids.iter().any(|wanted| wanted == id);
+    Ok(IDS.into_iter().filter(is_wanted).collect())
+}
+
+/// On the disk, not in a file system of memory.
+fn data_folder() -> std::path::PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.kadr");
+    std::fs::create_dir_all(&folder).expect("a writable clone");
+    folder
+}

@@ -1,0 +1,153 @@
+//! What the measurements are held against.
+
+/// Which side of a bound is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// A cost: at most the bound.
+    AtMost,
+    /// A yield: at least the bound.
+    AtLeast,
+}
+
+/// One thing to reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Goal {
+    /// What it is called everywhere.
+    pub id: &'static str,
+    /// What is measured, as a ratio.
+    pub title: &'static str,
+    /// Which side is good.
+    pub direction: Direction,
+    /// Good enough.
+    pub pass: f64,
+    /// Better still.
+    pub stretch: f64,
+}
+
+/// How a ratio stands to a goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Better than the stretch bound.
+    Stretch,
+    /// Better than the pass bound.
+    Met,
+    /// Neither.
+    Missed,
+}
+
+/// All goals that are measured so far.
+pub const GOALS: [Goal; 5] = [
+    Goal {
+        id: "P1",
+        title: "frames a second end to end / bare predict",
+        direction: Direction::AtLeast,
+        pass: 0.95,
+        stretch: 0.98,
+    },
+    Goal {
+        id: "P6",
+        title: "CPU a frame, no-op model, 10 objects / JPEG decode + encode",
+        direction: Direction::AtMost,
+        pass: 1.75,
+        stretch: 1.35,
+    },
+    Goal {
+        id: "P7",
+        title: "CPU a frame, no-op model, 100 objects / JPEG decode + encode",
+        direction: Direction::AtMost,
+        pass: 2.3,
+        stretch: 1.6,
+    },
+    Goal {
+        id: "P11",
+        title: "CPU to accept an upload / JPEG decode + encode",
+        direction: Direction::AtMost,
+        pass: 0.05,
+        stretch: 0.03,
+    },
+    Goal {
+        id: "P16",
+        title: "latency beyond codec and predict / one bare Kafka hop",
+        direction: Direction::AtMost,
+        pass: 3.0,
+        stretch: 2.3,
+    },
+];
+
+/// The goal of that name.
+pub fn goal(id: &str) -> Option<Goal> {
+    GOALS.into_iter().find(|goal| goal.id == id)
+}
+
+impl Goal {
+    /// How a ratio stands to it.
+    pub fn verdict(&self, ratio: f64) -> Verdict {
+        if self.reaches(ratio, self.stretch) {
+            Verdict::Stretch
+        } else if self.reaches(ratio, self.pass) {
+            Verdict::Met
+        } else {
+            Verdict::Missed
+        }
+    }
+
+    /// Whether a ratio is further from the goal than another.
+    pub fn is_worse(&self, one: f64, other: f64) -> bool {
+        match self.direction {
+            Direction::AtMost => one > other,
+            Direction::AtLeast => one < other,
+        }
+    }
+
+    /// A bound as people write it.
+    pub fn bound(&self, bound: f64) -> String {
+        match self.direction {
+            Direction::AtMost => format!("<= {bound}"),
+            Direction::AtLeast => format!(">= {bound}"),
+        }
+    }
+
+    fn reaches(&self, ratio: f64, bound: f64) -> bool {
+        match self.direction {
+            Direction::AtMost => ratio <= bound,
+            Direction::AtLeast => ratio >= bound,
+        }
+    }
+}
+
+impl Verdict {
+    /// One word for the table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stretch => "met, stretch too",
+            Self::Met => "met",
+            Self::Missed => "missed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_and_yields_are_judged_from_opposite_sides() {
+        let (cost, share) = (goal("P6").unwrap(), goal("P1").unwrap());
+        let verdicts = |goal: Goal, ratios: [f64; 3]| ratios.map(|ratio| goal.verdict(ratio));
+        let worse_and_worse = [Verdict::Stretch, Verdict::Met, Verdict::Missed];
+        assert_eq!(verdicts(cost, [1.35, 1.75, 1.76]), worse_and_worse);
+        assert_eq!(verdicts(share, [0.98, 0.95, 0.94]), worse_and_worse);
+        assert!(cost.is_worse(2.0, 1.0) && !cost.is_worse(1.0, 1.0));
+        assert!(share.is_worse(1.0, 2.0) && !share.is_worse(2.0, 2.0));
+        assert_eq!(cost.bound(cost.pass), "<= 1.75");
+    }
+
+    #[test]
+    fn every_stretch_is_harder_than_its_pass() {
+        for goal in GOALS {
+            assert_eq!(goal.verdict(goal.stretch), Verdict::Stretch, "{}", goal.id);
+            assert_eq!(goal.verdict(goal.pass), Verdict::Met, "{}", goal.id);
+        }
+        assert!(goal("P0").is_none());
+    }
+}
