@@ -96,6 +96,12 @@ pub fn small_jpeg(number: usize) -> Bytes {
     Picture::plain(48, 32, [grey; 3]).encode(PHOTO_QUALITY)
 }
 
+/// A picture of the size of a belt's, with nothing on it; quick to send, and work to look at.
+pub fn grey_photo(number: usize) -> Bytes {
+    let grey = (40 + number % 160) as u8;
+    Picture::plain(640, 480, [grey; 3]).encode(PHOTO_QUALITY)
+}
+
 /// The header of a JPEG, and rubbish where its picture should be.
 pub fn corrupt_jpeg() -> Bytes {
     let whole = Picture::plain(64, 48, [90; 3]).encode(PHOTO_QUALITY);

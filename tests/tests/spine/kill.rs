@@ -6,30 +6,28 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream;
 use pipeline::frame::{FrameId, Lane};
-use tests::kafka::until;
+use tests::kafka::within;
 use tests::spine::groups::{all_committed, committed};
 use tests::spine::invariants::{
     every_durable_frame_ended, every_result_has_its_picture, order_is_kept,
 };
-use tests::spine::pictures::small_jpeg;
+use tests::spine::pictures::grey_photo;
 use tests::spine::uploads::Gateway;
 use tests::spine::{On, Spine};
 
-/// Uploads before the first look at what is committed, around the kill, and while nobody works.
-const EARLY: usize = 200;
-const AROUND: usize = 200;
+/// Uploads before the detector starts, until it is killed, and while nobody works.
+const EARLY: usize = 250;
+const AROUND: usize = 150;
 const LATE: usize = 100;
 const UPLOADS: usize = EARLY + AROUND + LATE;
 /// Clients that upload at the same time.
 const CLIENTS: usize = 8;
-/// Results of the second part after which the detector dies.
-const BEFORE_THE_KILL: usize = 30;
 
 /// Uploads so many at once, and says which were accepted.
 async fn upload(gateway: Arc<Gateway>, count: usize) -> HashSet<FrameId> {
     let one = |number| {
         let gateway = Arc::clone(&gateway);
-        async move { gateway.upload(&small_jpeg(number)).await.id() }
+        async move { gateway.upload(&grey_photo(number)).await.id() }
     };
     let uploads = stream::iter(0..count).map(one);
     uploads.buffer_unordered(CLIENTS).collect().await
@@ -38,39 +36,39 @@ async fn upload(gateway: Arc<Gateway>, count: usize) -> HashSet<FrameId> {
 async fn kill_in_the_middle(on: On) {
     let spine = Spine::with_quick_model(on, "kill").await;
     let gateway = Arc::new(spine.gateway().await);
-    let first = spine.detector(&[]).await;
     let (recorder, frames) = (&spine.recorder, spine.topics().frames());
-    let results = || recorder.count(&spine.topics().results());
     let mut accepted = upload(Arc::clone(&gateway), EARLY).await;
-    // Something is done for good by now, and must not come again.
-    all_committed(&spine, &frames).await;
+    let first = spine.detector(&[]).await;
     let uploading = tokio::spawn(upload(Arc::clone(&gateway), AROUND));
-    let is_in_the_middle = || results() >= EARLY + BEFORE_THE_KILL;
-    until("the detector is in the middle", is_in_the_middle).await;
+    // Now some is done for good, and most is not: what was committed too early would be lost.
+    within("something is committed", async {
+        while committed(&spine, &frames).await.is_empty() {}
+    })
+    .await;
     first.kill().await;
+    let done = recorder.count(&spine.topics().results());
+    println!("killed after {done} of {UPLOADS} results");
     let at_the_kill = committed(&spine, &frames).await;
     accepted.extend(uploading.await.unwrap());
     accepted.extend(upload(Arc::clone(&gateway), LATE).await);
 
     let _second = spine.detector(&[]).await;
     assert_eq!(accepted.len(), UPLOADS, "every id is its own");
-    let mut shown = HashMap::new();
-    for &id in &accepted {
-        shown.insert(id, gateway.done(id).await.result());
-    }
     let at_the_end = all_committed(&spine, &frames).await;
     recorder.caught_up().await;
     let outcomes = every_durable_frame_ended(recorder);
-    assert_eq!((outcomes.results, outcomes.dead.len()), (accepted, 0));
+    assert_eq!((&outcomes.results, outcomes.dead.len()), (&accepted, 0));
     every_result_has_its_picture(recorder);
     order_is_kept(recorder);
     only_what_was_in_flight_is_repeated(&spine, &outcomes.repeated, &at_the_kill);
-    for (id, result) in shown {
-        assert_eq!(
-            gateway.done(id).await.result(),
-            result,
-            "a second result shows"
-        );
+    let mut first_results = HashMap::new();
+    for result in recorder.results() {
+        let result = result.value;
+        first_results.entry(result.id).or_insert(result);
+    }
+    for id in accepted {
+        let shown = gateway.done(id).await.result();
+        assert_eq!(shown, first_results[&id], "a second result shows");
     }
     for (partition, offset) in at_the_kill {
         assert!(

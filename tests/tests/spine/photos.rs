@@ -25,8 +25,9 @@ const SCENES: [(u64, u64); 6] = [
 /// How well the mask of a part has to fit that lies clear of all others.
 const WANTED_IOU: f64 = 0.8;
 
-/// The parts on others that fit worse than those that lie clear: the model draws this bolt, which lies across a gear, with
-/// a piece of the gear (they share 0.58). A list that is shorter or longer is news and fails the test.
+/// The parts on others that fit worse than those that lie clear: the model draws this bolt, which
+/// lies across a gear, with a piece of the gear (they share 0.58). A list that is shorter or longer is
+/// news and fails the test.
 const KNOWN_MISSES: [&str; 1] = ["belt 7300001, frame 0: bolt at 285,74"];
 
 /// How well it has to fit for a part that lies on another one: below this it was not found.
