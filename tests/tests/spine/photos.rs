@@ -98,7 +98,7 @@ fn lies_clear(part: &Truth, parts: &[&Truth]) -> bool {
             *taken |= set != 0;
         }
     }
-    let is_set = |(_, &set): &(usize, &u8)| set != 0;
+    let is_set = |&(_, &set): &(usize, &u8)| set != 0;
     let bitmap = part.mask.to_bitmap();
     bitmap.iter().enumerate().filter(is_set).all(|(at, _)| {
         let (x, y) = (at % width, at / width);
