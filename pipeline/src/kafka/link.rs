@@ -94,7 +94,13 @@ impl LinkSender {
             }
             match (&*link, &new) {
                 (Link::Up | Link::Connecting, Link::Down(reason)) => {
-                    tracing::warn!(reason, "kafka is not reachable");
+                    // Nobody watches a client whose service has ended; an embedded broker may then
+                    // be gone before its last connection.
+                    if self.link.receiver_count() > 0 {
+                        tracing::warn!(reason, "kafka is not reachable");
+                    } else {
+                        tracing::debug!(reason, "kafka is not reachable, and nobody asks");
+                    }
                 }
                 (Link::Down(_), Link::Up) => tracing::info!("kafka is reachable again"),
                 _ => {}
