@@ -12,8 +12,8 @@ use crate::{
     uploads::{Answer, Client, upload_all},
 };
 
-/// Connections that upload at once.
-const CLIENTS: usize = 4;
+/// Connections that upload at once: what a thread is woken for is then shared by several.
+const CLIENTS: usize = 16;
 
 /// How much CPU time of the gateway a turn should take at least: it is counted in ticks of 10 ms.
 const ENOUGH: Duration = Duration::from_secs(1);

@@ -34,7 +34,7 @@ pub(crate) fn measure(stand: &Stand) -> Vec<Finding> {
     assert_annotated(&one.upload(&picture.jpeg, Answer::Picture), &original);
 
     let clients: Vec<Client> = (0..CLIENTS).map(|_| Client::of(gateway.web)).collect();
-    let count = stand.pick(96, 2);
+    let count = stand.pick(64, 2);
     let end_to_end = || {
         let before = (detector.cpu(), gateway.cpu());
         let wall = upload_all(&clients, &picture.jpeg, (Answer::Picture, count));
