@@ -3,7 +3,7 @@
 //!
 //! Layout, in the order a picture meets it:
 //!
-//! - [`config`]: which cameras there are, from flags and environment
+//! - `config`: which cameras there are, from flags and environment
 //! - [`Address`]: where pictures come from, told by a URL
 //! - `capture`: takes pictures at the pace of their source, as JPEG
 //! - `newest`: a slot in which the newest picture wins
