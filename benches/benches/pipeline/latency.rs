@@ -13,7 +13,7 @@ use crate::{
     bus::{Reader, Sender, hop_topic},
     codec,
     pictures::Picture,
-    same::{bare_model, predict},
+    same::{assert_same, bare_model, instances_of, predict},
     services::Service,
     uploads::{Answer, Client},
 };
@@ -41,6 +41,8 @@ pub(crate) fn measure(stand: &Stand) -> Vec<Finding> {
         .flat_map(|picture| wishes.map(|(answer, name)| (picture, answer, name)));
     let findings = variants.map(|(picture, answer, name)| {
         let original = picture.decoded();
+        let result = client.upload(&picture.jpeg, Answer::Json);
+        assert_same(&instances_of(&result), &predict(&mut model, &original));
         let beyond = || {
             let mut answers = Vec::new();
             let end_to_end = median_ms(count, || {
