@@ -4,16 +4,20 @@
 use std::time::Duration;
 
 use benches::measure::{Finding, Turn, goals::goal, rounds::take_turns};
+use pipeline::topic::Topics;
 
 use crate::{
-    Stand, codec,
+    Stand,
+    bus::Reader,
+    codec,
     pictures::Picture,
+    same::decoded,
     services::Service,
     uploads::{Answer, Client, upload_all},
 };
 
-/// Connections that upload at once.
-const CLIENTS: usize = 4;
+/// Connections that upload at once: what a thread is woken for is then shared by several.
+const CLIENTS: usize = 16;
 
 /// How much CPU time of the gateway a turn should take at least: it is counted in ticks of 10 ms.
 const ENOUGH: Duration = Duration::from_secs(1);
@@ -26,10 +30,21 @@ pub(crate) fn measure(stand: &Stand) -> Vec<Finding> {
         vec![(640, 480), (1920, 1080), (3840, 2160)],
         vec![(320, 240)],
     );
-    let pictures = sizes.into_iter().map(|(w, h)| Picture::of_belt(w, h));
-    pictures
-        .map(|picture| one_size(stand, &gateway, (&clients, &picture)))
-        .collect()
+    let topics = Topics::new(&surroundings.topic_prefix).expect("a prefix");
+    let measured = sizes.into_iter().map(|(width, height)| {
+        let picture = Picture::of_belt(width, height);
+        let frames = Reader::open(&surroundings.brokers, &topics.frames());
+        check(&clients[0], &picture, &frames);
+        one_size(stand, &gateway, (&clients, &picture))
+    });
+    measured.collect()
+}
+
+/// What Kafka gets is the picture that was sent.
+fn check(client: &Client, picture: &Picture, frames: &Reader) {
+    client.upload(&picture.jpeg, Answer::Accepted);
+    let accepted = decoded(&frames.one());
+    assert!(accepted == picture.decoded(), "another picture was kept");
 }
 
 fn one_size(

@@ -4,12 +4,11 @@
 use std::time::Instant;
 
 use benches::measure::{Finding, Turn, goals::goal, rounds::take_turns};
-use serde_json::Value;
 
 use crate::{
     Stand,
     pictures::Picture,
-    same::{assert_annotated, assert_same, bare_model, predict},
+    same::{assert_annotated, assert_same, bare_model, instances_of, predict},
     services::{Service, Surroundings, shipped_models},
     uploads::{Answer, Client, upload_all},
 };
@@ -30,11 +29,12 @@ pub(crate) fn measure(stand: &Stand) -> Vec<Finding> {
 
     let one = Client::of(gateway.web);
     let bare = predict(&mut model, &original);
-    assert_same(&result_of(&one.upload(&picture.jpeg, Answer::Json)), &bare);
+    let answer = one.upload(&picture.jpeg, Answer::Json);
+    assert_same(&instances_of(&answer), &bare);
     assert_annotated(&one.upload(&picture.jpeg, Answer::Picture), &original);
 
     let clients: Vec<Client> = (0..CLIENTS).map(|_| Client::of(gateway.web)).collect();
-    let count = stand.pick(96, 2);
+    let count = stand.pick(64, 2);
     let end_to_end = || {
         let before = (detector.cpu(), gateway.cpu());
         let wall = upload_all(&clients, &picture.jpeg, (Answer::Picture, count));
@@ -60,11 +60,4 @@ pub(crate) fn measure(stand: &Stand) -> Vec<Finding> {
         variant: None,
         comparison,
     }]
-}
-
-/// The things in the gateway's answer.
-fn result_of(answer: &[u8]) -> Vec<pipeline::detections::Instance> {
-    let mut answer: Value = serde_json::from_slice(answer).expect("JSON");
-    let instances = answer["result"]["instances"].take();
-    serde_json::from_value(instances).expect("instances")
 }

@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use benches::measure::{Finding, Turn, goals::goal, rounds::take_turns, spread::percentile};
 use pipeline::topic::Topics;
+use serde_json::Value;
 
 use crate::{
     Stand,
     bus::{Reader, Sender, hop_topic},
     codec,
     pictures::Picture,
-    same::{bare_model, predict},
+    same::{assert_same, bare_model, instances_of, predict},
     services::Service,
     uploads::{Answer, Client},
 };
@@ -34,22 +35,28 @@ pub(crate) fn measure(stand: &Stand) -> Vec<Finding> {
         .into_iter()
         .map(|(w, h)| Picture::of_belt(w, h))
         .collect();
-    let answers = [(Answer::Json, "JSON"), (Answer::Picture, "JPEG")];
+    let wishes = [(Answer::Json, "JSON"), (Answer::Picture, "JPEG")];
     let variants = pictures
         .iter()
-        .flat_map(|picture| answers.map(|(answer, name)| (picture, answer, name)));
+        .flat_map(|picture| wishes.map(|(answer, name)| (picture, answer, name)));
     let findings = variants.map(|(picture, answer, name)| {
         let original = picture.decoded();
+        let result = client.upload(&picture.jpeg, Answer::Json);
+        assert_same(&instances_of(&result), &predict(&mut model, &original));
         let beyond = || {
+            let mut answers = Vec::new();
             let end_to_end = median_ms(count, || {
-                client.upload(&picture.jpeg, answer);
+                answers.push(client.upload(&picture.jpeg, answer));
             });
             let in_model = median_ms(count, || {
                 predict(&mut model, &original);
             });
             let in_codec = codec::median_ms(picture, count);
-            Turn::of(end_to_end - in_model - in_codec)
-                .with("end_to_end_ms", end_to_end)
+            let mut turn = Turn::of(end_to_end - in_model - in_codec);
+            if answer == Answer::Json {
+                turn.detail.extend(in_detector(&answers));
+            }
+            turn.with("end_to_end_ms", end_to_end)
                 .with("predict_ms", in_model)
                 .with("codec_ms", in_codec)
                 .with("picture_kb", picture.kilobytes())
@@ -68,6 +75,24 @@ pub(crate) fn measure(stand: &Stand) -> Vec<Finding> {
         }
     });
     findings.collect()
+}
+
+/// Where the detector says that the time went, medians in milliseconds.
+fn in_detector(answers: &[Vec<u8>]) -> Vec<(&'static str, f64)> {
+    let answers = answers.iter().map(|json| serde_json::from_slice(json));
+    let answers: Vec<Value> = answers.collect::<Result<_, _>>().expect("JSON");
+    let stages = [
+        ("detector_queue_ms", "queue"),
+        ("detector_batch_wait_ms", "batch_wait"),
+        ("detector_annotate_ms", "annotate"),
+        ("detector_total_ms", "total"),
+    ];
+    let median = |stage: &str| {
+        let timings = answers.iter().map(|answer| &answer["result"]["timings_ms"]);
+        let values: Vec<f64> = timings.filter_map(|all| all[stage].as_f64()).collect();
+        percentile(&values, 0.5)
+    };
+    stages.map(|(name, stage)| (name, median(stage))).to_vec()
 }
 
 fn median_ms(count: usize, mut work: impl FnMut()) -> f64 {

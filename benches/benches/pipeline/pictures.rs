@@ -1,8 +1,10 @@
 //! The pictures that are measured with: frames of the simulated belt, always the same.
 
 use belt::{Belt, BeltConfig};
-use detector::image::{DEFAULT_MAX_PIXELS, JpegDecoder, RgbImage};
+use detector::image::RgbImage;
 use turbojpeg::{Image, PixelFormat, Subsamp};
+
+use crate::same::decoded;
 
 /// As fine as phones make them: 458 KB at 1920x1080, near what the goals were set with.
 const QUALITY: i32 = 95;
@@ -51,7 +53,6 @@ impl Picture {
 
     /// Its pixels.
     pub(crate) fn decoded(&self) -> RgbImage {
-        let mut decoder = JpegDecoder::new(DEFAULT_MAX_PIXELS).expect("a decoder");
-        decoder.decode(&self.jpeg).expect("a JPEG of our own")
+        decoded(&self.jpeg)
     }
 }

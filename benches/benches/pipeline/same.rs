@@ -9,6 +9,7 @@ use detector::{
     onnx::{LoadOptions, OnnxModel, Runtime, SessionOptions},
 };
 use pipeline::detections::Instance;
+use serde_json::Value;
 
 use crate::services::Surroundings;
 
@@ -37,6 +38,13 @@ pub(crate) fn predict(model: &mut OnnxModel, picture: &RgbImage) -> Vec<Instance
     }
 }
 
+/// The things in the gateway's answer.
+pub(crate) fn instances_of(answer: &[u8]) -> Vec<Instance> {
+    let mut answer: Value = serde_json::from_slice(answer).expect("JSON");
+    let instances = answer["result"]["instances"].take();
+    serde_json::from_value(instances).expect("instances")
+}
+
 /// Fails unless both found the same things.
 pub(crate) fn assert_same(from_service: &[Instance], bare: &[Instance]) {
     assert_eq!(from_service.len(), bare.len(), "as many things");
@@ -51,10 +59,15 @@ pub(crate) fn assert_same(from_service: &[Instance], bare: &[Instance]) {
     }
 }
 
+/// Its pixels.
+pub(crate) fn decoded(jpeg: &[u8]) -> RgbImage {
+    let mut decoder = JpegDecoder::new(DEFAULT_MAX_PIXELS).expect("a decoder");
+    decoder.decode(jpeg).expect("a JPEG")
+}
+
 /// Fails unless it is a picture of the same size on which something was drawn.
 pub(crate) fn assert_annotated(jpeg: &[u8], original: &RgbImage) {
-    let mut decoder = JpegDecoder::new(DEFAULT_MAX_PIXELS).expect("a decoder");
-    let annotated = decoder.decode(jpeg).expect("a JPEG");
+    let annotated = decoded(jpeg);
     let size = (annotated.width(), annotated.height());
     assert_eq!(size, (original.width(), original.height()));
     let pairs = annotated.pixels().iter().zip(original.pixels());

@@ -112,6 +112,9 @@ impl Lookup {
         config.set("group.id", "kadr-lookup");
         config.set("auto.offset.reset", "error");
         config.set("enable.partition.eof", "true");
+        // A newly assigned partition waits for the running fetch to return, here that of the lookup
+        // before, behind the end of what it wanted.
+        config.set("fetch.wait.max.ms", "1");
         // A new assignment waits until the fetch of the last one has returned.
         config.set("fetch.wait.max.ms", "10");
         // Idle clients are not polled, and statistics would pile up in them.
