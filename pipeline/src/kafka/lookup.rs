@@ -112,10 +112,8 @@ impl Lookup {
         config.set("group.id", "kadr-lookup");
         config.set("auto.offset.reset", "error");
         config.set("enable.partition.eof", "true");
-        // A newly assigned partition waits for the running fetch to return, here that of the lookup
-        // before, behind the end of what it wanted.
-        config.set("fetch.wait.max.ms", "1");
-        // A new assignment waits until the fetch of the last one has returned.
+        // A new assignment waits until the fetch of the last one has returned, which stands behind
+        // the end of what was wanted.
         config.set("fetch.wait.max.ms", "10");
         // Idle clients are not polled, and statistics would pile up in them.
         config.set("statistics.interval.ms", "0");
