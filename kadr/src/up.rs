@@ -85,14 +85,32 @@ pub(crate) fn run(args: UpArgs) -> ExitCode {
 }
 
 async fn serve(args: UpArgs, context: Context) -> anyhow::Result<()> {
+    // What can be told before anything is started is told first.
+    let cameras = cameras(&args)?;
     let listener = bind(args.listen, "--listen").await?;
     let (kafka, broker) = brokers(&args).await?;
-    let ended = run_all(&args, listener, (kafka, broker.clone()), context).await;
+    let plan = Plan {
+        args,
+        cameras,
+        listener,
+        kafka,
+        broker: broker.clone(),
+    };
+    let ended = run_all(plan, context).await;
     // Closed after everything that talks to it, whatever came of that.
     if let Some(broker) = broker.and_then(Arc::into_inner) {
         broker.close().await;
     }
     ended
+}
+
+/// Everything that is needed to start.
+struct Plan {
+    args: UpArgs,
+    cameras: CamerasConfig,
+    listener: TcpListener,
+    kafka: KafkaConfig,
+    broker: Option<Arc<Broker>>,
 }
 
 /// The brokers named, or one of our own.
@@ -110,12 +128,14 @@ async fn brokers(args: &UpArgs) -> anyhow::Result<(KafkaConfig, Option<Arc<Broke
     }
 }
 
-async fn run_all(
-    args: &UpArgs,
-    listener: TcpListener,
-    (kafka, broker): (KafkaConfig, Option<Arc<Broker>>),
-    context: Context,
-) -> anyhow::Result<()> {
+async fn run_all(plan: Plan, context: Context) -> anyhow::Result<()> {
+    let Plan {
+        args,
+        cameras,
+        listener,
+        kafka,
+        broker,
+    } = plan;
     let address = listener.local_addr()?;
     let topics = Topics::new(&args.kafka.topic_prefix)?;
     ensure_topics(&kafka, &frame_topics(&topics), BROKER_PATIENCE).await?;
@@ -133,7 +153,17 @@ async fn run_all(
             anyhow::Ok(())
         });
     }
-    let routes = start_services(args, &bus, &context, &mut tasks).await?;
+    let routes = match start_services((&args, cameras), &bus, &context, &mut tasks).await {
+        Ok(routes) => routes,
+        Err(error) => {
+            // Those that run already end in good order: a process must not exit under their threads.
+            context.shutdown.begin();
+            if let Err(drain) = tasks.drained().await {
+                tracing::warn!(%drain, "the rest did not end well either");
+            }
+            return Err(error);
+        }
+    };
     let stop = context.shutdown.token();
     tasks.spawn("web", async move {
         serve_http(listener, routes, WEB_LIMITS, stop).await;
@@ -151,7 +181,7 @@ async fn run_all(
 
 /// Readers first, so that nothing written from here on escapes them. All routes share one port.
 async fn start_services(
-    args: &UpArgs,
+    (args, cameras): (&UpArgs, CamerasConfig),
     bus: &Bus,
     context: &Context,
     tasks: &mut Tasks,
@@ -160,15 +190,20 @@ async fn start_services(
     let uploads = GatewayConfig::new(args.gateway.clone(), args.models.clone());
     let gateway = gateway::start(uploads, bus, context, tasks).await?;
     detector::start(args.detector.config(&args.models), bus, context, tasks)?;
-    let mut cameras = args.camera.config()?;
-    if cameras.cameras.is_empty() {
-        cameras = belts(args.cameras)?;
-    }
     let cameras = camera::start(cameras, bus, context, tasks).await?;
     Ok(viewer
         .merge(gateway)
         .merge(cameras)
         .merge(admin_router(context.admin_state())))
+}
+
+/// The cameras named; simulated belts where there are none.
+fn cameras(args: &UpArgs) -> anyhow::Result<CamerasConfig> {
+    let named = args.camera.config()?;
+    if named.cameras.is_empty() {
+        return belts(args.cameras);
+    }
+    Ok(named)
 }
 
 fn belts(count: u8) -> anyhow::Result<CamerasConfig> {

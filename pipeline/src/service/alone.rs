@@ -9,7 +9,7 @@ use super::{
     config::KafkaArgs,
     http::{HttpLimits, bind, serve_http},
     run::Context,
-    shutdown::{AnyError, Tasks},
+    shutdown::{AnyError, Tasks, describe},
 };
 use crate::{
     kafka::{ensure_topics, frame_topics},
@@ -45,9 +45,18 @@ pub async fn serve_alone<E: Into<AnyError>>(
     let bus = Bus::open(config, topics, &context)?;
     let mut tasks = Tasks::new(&context.shutdown);
     bus.report(&context, &mut tasks);
-    let router = start(&bus, &context, &mut tasks)
-        .await
-        .map_err(Into::into)?;
+    let router = match start(&bus, &context, &mut tasks).await {
+        Ok(router) => router,
+        Err(error) => {
+            // What runs already ends in good order: a process must not exit under its threads.
+            context.shutdown.begin();
+            let error = error.into();
+            if let Err(drain) = tasks.drained().await {
+                tracing::warn!(error = describe(&drain), "the rest did not end well either");
+            }
+            return Err(error);
+        }
+    };
     if let Some(listener) = listener {
         tracing::info!(address = %listener.local_addr()?, "web port is open");
         let stop = context.shutdown.token();
