@@ -83,6 +83,8 @@ function faint(least) {
   while (texts.nextNode()) {
     const element = texts.currentNode.parentElement
     if (!texts.currentNode.data.trim() || !element.checkVisibility({ visibilityProperty: true })) continue
+    // For screen readers alone.
+    if (element.closest('.unseen')) continue
     const style = getComputedStyle(element)
     const background = behind(element)
     const ink = over(rgba(element instanceof SVGElement ? style.fill : style.color), background)

@@ -25,7 +25,8 @@ fn shots() -> PathBuf {
 
 /// A camera in a process of its own, so that it can be held still while the others go on.
 async fn camera(brokers: &str, number: u32) -> Service {
-    let source = format!("belt-{number}=belt://?seed={number}&fps=5&size=640x480");
+    // Slow and small: a browser that draws without a GPU wants the cores, too.
+    let source = format!("belt-{number}=belt://?seed={number}&fps=3&size=480x360");
     let camera = Service::start(&[
         "camera",
         "--listen",
