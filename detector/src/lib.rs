@@ -7,6 +7,7 @@
 //! - [`onnx`]: the only place that knows ONNX Runtime
 //! - [`annotate`]: what the model saw, drawn into the picture
 //! - [`jpeg`]: from pixels back to a JPEG
+//! - [`rollout`]: which version of a model serves whom
 //! - [`worker`]: all of it between Kafka and Kafka
 //! - `service`: the worker in a process of its own
 
@@ -15,6 +16,7 @@ pub mod image;
 pub mod jpeg;
 pub mod model;
 pub mod onnx;
+pub mod rollout;
 mod service;
 pub mod worker;
 

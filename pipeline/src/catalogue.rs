@@ -175,7 +175,10 @@ pub enum CatalogueError {
         folder: PathBuf,
     },
     /// No version is called so.
-    #[error("model {name:?} has no version called {alias:?}; there is {}", listed(available))]
+    #[error(
+        "model {name:?} has no version called {alias:?}; there is {}",
+        listed(available)
+    )]
     Alias {
         /// The model.
         name: String,

@@ -20,8 +20,7 @@ const NEXT_FILE: &str = ".rollout.toml.next";
 /// A page of text; what is longer is something else.
 const MAX_BYTES: u64 = 1 << 20;
 
-const HEAD: &str =
-    "# Which version of the model serves whom. Written by `detector model rollout`; may be edited.\n";
+const HEAD: &str = "# Which version of the model serves whom. Written by `detector model rollout`; may be edited.\n";
 
 /// Why a rollout cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +117,13 @@ mod tests {
     use super::*;
 
     fn serve(version: u32) -> impl FnOnce(&Rollout) -> Result<Rollout, PlanError> {
-        move |old| old.changed(&Change::Serve(version), &[1, 2], jiff::Timestamp::UNIX_EPOCH)
+        move |old| {
+            old.changed(
+                &Change::Serve(version),
+                &[1, 2],
+                jiff::Timestamp::UNIX_EPOCH,
+            )
+        }
     }
 
     #[test]
@@ -157,7 +162,11 @@ mod tests {
     fn a_broken_file_is_named_and_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(ROLLOUT_FILE);
-        let broken = ["[now", "[now]\ncurrent = \"2\"", "[now.canary]\nversion = 1\npercent = 200"];
+        let broken = [
+            "[now",
+            "[now]\ncurrent = \"2\"",
+            "[now.canary]\nversion = 1\npercent = 200",
+        ];
         for text in broken {
             fs::write(&path, text).unwrap();
             let error = read(folder.path()).unwrap_err().to_string();

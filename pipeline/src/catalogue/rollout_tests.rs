@@ -48,7 +48,10 @@ fn a_canary_holds_the_current_version_still_until_it_is_promoted() {
     let tried = after(&[canary(3, 10)]);
     assert_eq!(tried.now.current, Some(2), "the newest beside the canary");
     let promoted = tried.changed(&Change::Serve(3), &OFFERED, at(1)).unwrap();
-    assert_eq!((promoted.now.current, &promoted.now.canary), (Some(3), &None));
+    assert_eq!(
+        (promoted.now.current, &promoted.now.canary),
+        (Some(3), &None)
+    );
     let ended = tried.changed(&Change::EndCanary, &OFFERED, at(1)).unwrap();
     assert_eq!((ended.now.current, &ended.now.canary), (Some(2), &None));
 }
