@@ -4,12 +4,13 @@
 //! comes down to mixing ink into pieces of rows, within the box of each thing alone.
 //!
 //! - this file: the whole picture, and which of its pixels drawing may change
-//! - `stamp`: one mask with its outline
+//! - `stamp`: one mask with its outline; `row_runs` says where its rows begin and end
 //! - `label`: text on a dark box, and where it stands
 //! - `text`: letters
 //! - `surface`: what is drawn on
 
 mod label;
+mod row_runs;
 mod stamp;
 mod surface;
 mod text;
