@@ -39,6 +39,9 @@ pub(super) trait Surface {
 
     /// Mixes ink into the pixels of `columns` in `row`, which must lie on the surface.
     fn mix(&mut self, row: u32, columns: Range<u32>, ink: Ink);
+
+    /// Takes the colours away from the pixels of `columns` in `row`, which must lie on the surface.
+    fn turn_grey(&mut self, row: u32, columns: Range<u32>);
 }
 
 impl Surface for RgbImage {
@@ -59,6 +62,16 @@ impl Surface for RgbImage {
             mixing.apply(block);
         }
         mixing.apply(rest);
+    }
+
+    fn turn_grey(&mut self, row: u32, columns: Range<u32>) {
+        let start = row as usize * RgbImage::width(self) as usize;
+        let pixels = (start + columns.start as usize) * 3..(start + columns.end as usize) * 3;
+        for pixel in self.pixels_mut()[pixels].as_chunks_mut::<3>().0 {
+            let [red, green, blue] = pixel.map(u32::from);
+            // Luma by ITU-R BT.601, in 256ths.
+            *pixel = [((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8; 3];
+        }
     }
 }
 
@@ -131,6 +144,11 @@ impl Surface for Footprint {
         let start = row as usize * self.width as usize;
         let pixels = start + columns.start as usize..start + columns.end as usize;
         self.touched[pixels].fill(1);
+    }
+
+    fn turn_grey(&mut self, row: u32, columns: Range<u32>) {
+        let start = row as usize * self.width as usize;
+        self.touched[start + columns.start as usize..start + columns.end as usize].fill(1);
     }
 }
 

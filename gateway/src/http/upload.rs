@@ -10,6 +10,7 @@ use axum::{
 use bytes::Bytes;
 use jiff::Timestamp;
 use pipeline::{
+    draw::DrawWishes,
     frame::{Carried, Frame, FrameId, ModelRef, TraceContext},
     record::{TRACEPARENT, TRACESTATE, encode_frame},
     service::Problem,
@@ -54,6 +55,7 @@ struct Wait {
 struct Outgoing {
     picture: Picture,
     model: Option<ModelRef>,
+    draw: DrawWishes,
     trace: Option<TraceContext>,
 }
 
@@ -100,6 +102,7 @@ impl Gateway {
         let outgoing = Outgoing {
             picture: self.convert(sent.picture).await?,
             model,
+            draw: wishes.draw,
             trace,
         };
         let id = FrameId::new();
@@ -185,6 +188,7 @@ impl Gateway {
         let frame = Frame {
             id,
             model: outgoing.model,
+            draw: outgoing.draw,
             carried: Carried {
                 trace: outgoing.trace,
                 ..Carried::default()
