@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::orders::{Command, Order, OrderError};
-use super::overview::Overseer;
+use super::overview::{ModelState, Overseer};
 use crate::model::repository::ModelReference;
 use crate::worker::shelf::ShelfError;
 
@@ -32,6 +32,11 @@ const MAX_BODY_BYTES: usize = 64 << 10;
 struct Desk {
     overseer: Overseer,
     commands: mpsc::Sender<Command>,
+}
+
+#[derive(Serialize)]
+struct Models {
+    models: Vec<ModelState>,
 }
 
 /// The routes.
@@ -50,10 +55,6 @@ pub(crate) fn admin_routes(overseer: Overseer, commands: mpsc::Sender<Command>) 
 
 async fn list(State(desk): State<Desk>) -> Result<Response, Problem> {
     let models = blocking(move || desk.overseer.models()).await?;
-    #[derive(Serialize)]
-    struct Models<T> {
-        models: T,
-    }
     let models = models.map_err(|error| of_catalogue(&error))?;
     Ok(json(StatusCode::OK, &Models { models }))
 }
@@ -229,3 +230,7 @@ fn of_order(error: &OrderError) -> Problem {
     };
     Problem::new(status, code, error.to_string(), hint)
 }
+
+#[cfg(test)]
+#[path = "admin_tests.rs"]
+mod tests;

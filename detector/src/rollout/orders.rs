@@ -71,10 +71,10 @@ impl<S: Store + 'static> Keeper<S> {
         // What failed is tried again, too: by the look that follows.
         of_it.try_for_each(|model| {
             any = Some(());
-            match versions.offered.contains(&model.version) {
-                true => self.take_anew(&model),
-                false => Ok(()),
+            if versions.offered.contains(&model.version) {
+                return self.take_anew(&model);
             }
+            Ok(())
         })?;
         any.ok_or_else(|| OrderError::NotLoaded(name.to_owned()))
     }

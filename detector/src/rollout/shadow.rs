@@ -199,9 +199,10 @@ impl Watcher {
 
 impl Tally {
     fn add(&mut self, agreement: &Agreement) {
-        match agreement.is_whole() {
-            true => self.agreed += 1,
-            false => self.differed += 1,
+        if agreement.is_whole() {
+            self.agreed += 1;
+        } else {
+            self.differed += 1;
         }
         let differences = self.mean_score_difference * self.found_by_both as f64
             + f64::from(agreement.score_difference);

@@ -264,7 +264,7 @@ mod tests {
         let health = Health::new("detector");
         let stop = CancellationToken::new();
         let thread = ModelThread {
-            shelf: Shelf::new(store, 2, Default::default()),
+            shelf: Shelf::new(store, 2, <_>::default()),
             shadows: shadows(),
             default_model: "m0".parse().unwrap(),
             batches,

@@ -90,16 +90,13 @@ impl Store for FakeStore {
             let text = format!("there is no model {name:?}; there is m1");
             return Err(ShelfError::Unknown(text));
         }
-        let (offered, rollout) = match world.offered.get(name) {
-            Some(offered) => {
-                let rollout = world.rollouts.get(name).cloned();
-                (offered.clone(), rollout.unwrap_or_default())
-            }
-            None => {
-                let mut first = Rollout::default();
-                first.now.current = Some(1);
-                (vec![1, 2], first)
-            }
+        let (offered, rollout) = if let Some(offered) = world.offered.get(name) {
+            let rollout = world.rollouts.get(name).cloned();
+            (offered.clone(), rollout.unwrap_or_default())
+        } else {
+            let mut first = Rollout::default();
+            first.now.current = Some(1);
+            (vec![1, 2], first)
         };
         Ok(Versions {
             name: name.to_owned(),
@@ -197,7 +194,7 @@ fn what_is_not_there_is_unknown_and_what_is_broken_is_unusable() {
         broken_loads: 1,
         ..FakeStore::default()
     };
-    let mut shelf = Shelf::new(store, 2, Default::default());
+    let mut shelf = Shelf::new(store, 2, <_>::default());
     let mut error = |name: &str| shelf.get(&wanted(name)).map(|_| ()).unwrap_err();
     assert!(matches!(error("x"), ShelfError::Unknown(reason) if reason.contains("there is m1")));
     let alias = error("m1@night");

@@ -315,10 +315,10 @@ impl std::fmt::Display for Change {
                 sources,
             }) => {
                 write!(f, "try version {version} on {percent} % of the sources")?;
-                match sources.is_empty() {
-                    true => Ok(()),
-                    false => write!(f, " and on {}", listed(sources)),
+                if sources.is_empty() {
+                    return Ok(());
                 }
+                write!(f, " and on {}", listed(sources))
             }
             Self::EndCanary => f.write_str("end the canary"),
             Self::Shadow(Shadow { version, percent }) => {

@@ -68,7 +68,7 @@ pub struct OperatingArgs {
     pub admin_listen: SocketAddr,
 
     /// Token that orders below /admin must bear; without one they are taken from this machine alone
-    /// [env: also KADR_ADMIN_TOKEN_FILE]
+    // Also from the file that KADR_ADMIN_TOKEN_FILE names.
     #[arg(
         long,
         env = ADMIN_TOKEN_VARIABLE,

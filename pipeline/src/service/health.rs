@@ -315,10 +315,10 @@ impl Record {
         let (service, part, reason) = (&*self.service, &*self.name, condition.reason.as_deref());
         match condition.state {
             State::NotReady => tracing::warn!(service, part, reason, "part is not ready"),
-            State::Ready => match reason {
-                Some(remark) => tracing::warn!(service, part, remark, "part is ready"),
-                None => tracing::info!(service, part, "part is ready"),
-            },
+            State::Ready if reason.is_some() => {
+                tracing::warn!(service, part, remark = reason, "part is ready");
+            }
+            State::Ready => tracing::info!(service, part, "part is ready"),
             State::Starting => tracing::info!(service, part, step = reason, "part is starting"),
             // Told by `log_stall` and by the handle's drop, which know whether it is news.
             State::Stalled | State::Stopped => {}

@@ -64,12 +64,12 @@ impl Orders {
             return Err(forbidden("orders are not taken from web pages"));
         }
         let Some(token) = &self.token else {
-            return match peer.to_canonical().is_loopback() {
-                true => Ok(()),
-                false => Err(forbidden(
-                    "without a token, orders are taken from this machine",
-                )),
-            };
+            if peer.to_canonical().is_loopback() {
+                return Ok(());
+            }
+            return Err(forbidden(
+                "without a token, orders are taken from this machine",
+            ));
         };
         let given = headers.get(header::AUTHORIZATION);
         let given = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
