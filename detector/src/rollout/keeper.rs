@@ -311,12 +311,13 @@ impl<S: Store + 'static> Keeper<S> {
         let Some(route) = self.routes.get(self.default_model.name()) else {
             return;
         };
-        let pinned = match self.default_model.selector() {
+        let own = match self.default_model.selector() {
+            ModelSelector::Default => None,
             ModelSelector::Version(version) => Some(*version),
-            _ => None,
+            ModelSelector::Alias(alias) => route.aliases.get(alias).copied(),
         };
         let canary = route.canary.map(|canary| canary.version);
-        let kept = [Some(pinned.unwrap_or(route.current)), canary];
+        let kept = [Some(own.unwrap_or(route.current)), canary];
         let kept = kept.into_iter().flatten().map(|version| ModelVersion {
             name: self.default_model.name().to_owned(),
             version,

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use pipeline::catalogue::rollout::Shadow;
@@ -31,6 +32,7 @@ struct Running {
     shadow: Shadow,
     pictures: mpsc::Sender<Seen>,
     tally: Arc<Mutex<Tally>>,
+    thread: JoinHandle<()>,
 }
 
 /// A picture and what the served version says about it.
@@ -89,15 +91,17 @@ impl Shadows {
             tally: Arc::clone(&tally),
             meters: self.meters.clone(),
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("shadow".to_owned())
             .spawn(move || watcher.run(waiting))?;
         let running = Running {
             shadow,
             pictures,
             tally,
+            thread,
         };
-        self.lock().insert(name.name.clone(), running);
+        let replaced = self.lock().insert(name.name.clone(), running);
+        replaced.into_iter().for_each(Running::end);
         Ok(())
     }
 
@@ -108,9 +112,12 @@ impl Shadows {
         }
     }
 
-    /// Ends the shadows of all models but these.
+    /// Ends the shadows of all models but these, and waits for what they have in hand: a process
+    /// must not end under a running model.
     pub(crate) fn retain(&self, is_wanted: impl Fn(&str) -> bool) {
-        self.lock().retain(|model, _| is_wanted(model));
+        let unwanted = |model: &String, _: &mut Running| !is_wanted(model);
+        let ended: Vec<_> = self.lock().extract_if(unwanted).collect();
+        ended.into_iter().for_each(|(_, running)| running.end());
     }
 
     pub(crate) fn get(&self, model: &str) -> Option<(Shadow, Tally)> {
@@ -160,6 +167,15 @@ impl Shadows {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         lock(&self.running)
+    }
+}
+
+impl Running {
+    fn end(self) {
+        drop(self.pictures);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread of a shadow has panicked: this is a defect");
+        }
     }
 }
 
