@@ -9,6 +9,7 @@
 //! - [`jpeg`]: from pixels back to a JPEG
 //! - [`rollout`]: which version of a model serves whom
 //! - [`worker`]: all of it between Kafka and Kafka
+//! - [`tune`]: how a model runs best on this machine
 //! - `service`: the worker in a process of its own
 
 pub mod annotate;
@@ -18,6 +19,7 @@ pub mod model;
 pub mod onnx;
 pub mod rollout;
 mod service;
+pub mod tune;
 pub mod worker;
 
 pub use service::{ServiceArgs, run};

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use pipeline::catalogue::{Catalogue, CatalogueError, Versions};
 use pipeline::frame::{ModelRef, ModelSelector};
+use serde::{Deserialize, Serialize};
 
 use super::manifest::{Manifest, ManifestError};
 
@@ -84,7 +85,8 @@ pub struct ResolvedModel {
 }
 
 /// The form of a model's weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floating point.
     #[default]
