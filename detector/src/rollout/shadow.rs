@@ -101,7 +101,9 @@ impl Shadows {
             thread,
         };
         let replaced = self.lock().insert(name.name.clone(), running);
-        replaced.into_iter().for_each(Running::end);
+        if let Some(replaced) = replaced {
+            replaced.end();
+        }
         Ok(())
     }
 
@@ -117,7 +119,9 @@ impl Shadows {
     pub(crate) fn retain(&self, is_wanted: impl Fn(&str) -> bool) {
         let unwanted = |model: &String, _: &mut Running| !is_wanted(model);
         let ended: Vec<_> = self.lock().extract_if(unwanted).collect();
-        ended.into_iter().for_each(|(_, running)| running.end());
+        for (_, running) in ended {
+            running.end();
+        }
     }
 
     pub(crate) fn get(&self, model: &str) -> Option<(Shadow, Tally)> {
