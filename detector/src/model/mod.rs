@@ -4,6 +4,7 @@
 //!
 //! - [`repository`]: finds a model's folder and version
 //! - [`manifest`]: `model.toml`, what the model wants and how it answers
+//! - [`signature`]: a graph's inputs and outputs
 //! - [`preprocess`]: from a decoded frame to the network's input
 //! - [`geometry`]: where the frame lies in that input, and the way back
 //! - [`decode`]: from the network's numbers to instances and classes
@@ -17,6 +18,7 @@ pub mod manifest;
 pub mod paste;
 pub mod preprocess;
 pub mod repository;
+pub mod signature;
 
 use pipeline::detections::{Classification, Instance};
 
