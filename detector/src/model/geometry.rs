@@ -96,6 +96,19 @@ impl Placement {
         Self::stretched(input)
     }
 
+    /// The frame as it is, unless its longer edge passes `longest`.
+    pub fn native(frame: Size, longest: u32) -> Self {
+        let edge = frame.width.max(frame.height);
+        if edge <= longest {
+            return Self::stretched(frame);
+        }
+        let scale = f64::from(longest) / f64::from(edge);
+        Self::stretched(Size {
+            width: scaled(frame.width, scale),
+            height: scaled(frame.height, scale),
+        })
+    }
+
     /// The way back, from the coordinates the network answers in. `network` is the size that the
     /// network says its coordinates refer to; without one they refer to the input.
     pub fn frame_from_network(&self, frame: Size, network: Option<Size>) -> FrameFromNetwork {
@@ -110,6 +123,7 @@ impl Placement {
         );
         FrameFromNetwork {
             frame,
+            network,
             scale_x: (input_from_network.0 * frame_from_content.0) as f32,
             scale_y: (input_from_network.1 * frame_from_content.1) as f32,
             offset_x: (-f64::from(self.left) * frame_from_content.0) as f32,
@@ -122,6 +136,7 @@ impl Placement {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrameFromNetwork {
     frame: Size,
+    network: Size,
     scale_x: f32,
     scale_y: f32,
     offset_x: f32,
@@ -132,6 +147,21 @@ impl FrameFromNetwork {
     /// The frame that boxes are mapped to.
     pub fn frame(&self) -> Size {
         self.frame
+    }
+
+    /// The size that the network's coordinates refer to.
+    pub fn network(&self) -> Size {
+        self.network
+    }
+
+    /// The column of the network, in its coordinates, that shows the middle of a frame column.
+    pub fn network_column(&self, column: u32) -> f32 {
+        (column as f32 + 0.5 - self.offset_x) / self.scale_x
+    }
+
+    /// The row of the network, in its coordinates, that shows the middle of a frame row.
+    pub fn network_row(&self, row: u32) -> f32 {
+        (row as f32 + 0.5 - self.offset_y) / self.scale_y
     }
 
     /// The box in frame pixels, cut to the frame.

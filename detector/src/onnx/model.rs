@@ -150,7 +150,7 @@ impl Head {
     /// The head of this convention, after checking that the graph has its outputs.
     fn of(graph: &Graph, manifest: &Manifest) -> Result<Self, LoadError> {
         let labels = manifest.labels.clone();
-        let convention = manifest.output.convention;
+        let convention = manifest.output.convention.unwrap_or(Convention::Detectron2);
         if convention == Convention::Detectron2 {
             for name in [names::BOXES, names::CLASSES, names::SCORES, names::MASKS] {
                 graph.check_output(name)?;
@@ -226,6 +226,8 @@ fn tensor_shape(spec: &InputSpec, batch: usize, size: Size) -> Vec<usize> {
     match spec.layout {
         Layout::Chw => image.to_vec(),
         Layout::Nchw => [&[batch], &image[..]].concat(),
+        Layout::Hwc => vec![image[1], image[2], image[0]],
+        Layout::Nhwc => vec![batch, image[1], image[2], image[0]],
     }
 }
 
@@ -233,7 +235,7 @@ fn tensor_shape(spec: &InputSpec, batch: usize, size: Size) -> Vec<usize> {
 fn wanted_shape(manifest: &Manifest) -> Vec<Option<usize>> {
     let spec = &manifest.input;
     let (height, width) = match spec.resize {
-        Resize::ShortestEdge { .. } => (None, None),
+        Resize::Native { .. } | Resize::ShortestEdge { .. } => (None, None),
         Resize::Fixed { width, height } | Resize::Letterbox { width, height, .. } => {
             (Some(height as usize), Some(width as usize))
         }
@@ -247,5 +249,7 @@ fn wanted_shape(manifest: &Manifest) -> Vec<Option<usize>> {
     match spec.layout {
         Layout::Chw => image.to_vec(),
         Layout::Nchw => [&[batch], &image[..]].concat(),
+        Layout::Hwc => vec![image[1], image[2], image[0]],
+        Layout::Nhwc => vec![batch, image[1], image[2], image[0]],
     }
 }

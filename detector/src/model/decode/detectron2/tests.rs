@@ -85,6 +85,7 @@ impl Owned {
             Thresholds {
                 score: 0.5,
                 mask: 0.5,
+                overlap: None,
             },
         )
         .decode(&outputs, &placement, FRAME)
