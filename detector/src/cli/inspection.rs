@@ -200,7 +200,7 @@ impl Inspection {
             write!(formatter, ", {domain} {version}")?;
         }
         if !self.producer.is_empty() {
-            write!(formatter, ", from {}", self.producer)?;
+            write!(formatter, ", from {}", self.producer.escape_debug())?;
         }
         writeln!(formatter, "\ninputs")?;
         fmt_lines(formatter, self.inputs.iter().map(|port| &port.text))?;

@@ -266,9 +266,9 @@ fn is_onnx(domain: &str) -> bool {
 impl fmt::Display for Operator {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.is_standard() {
-            write!(formatter, "{}::", self.domain)?;
+            write!(formatter, "{}::", self.domain.escape_debug())?;
         }
-        formatter.write_str(&self.name)
+        write!(formatter, "{}", self.name.escape_debug())
     }
 }
 

@@ -66,7 +66,7 @@ pub enum Refusal {
         name: String,
     },
     /// Its weights lie in other files.
-    #[error("{tensors} of its tensors lie outside it, in {}; a model is served from one file: write it again with onnx.save(onnx.load(FILE), OUT), or export with external_data=False", .locations.join(", "))]
+    #[error("{tensors} of its tensors lie outside it, in {}; a model is served from one file: write it again with onnx.save(onnx.load(FILE), OUT), or export with external_data=False", listed(.locations))]
     ExternalData {
         /// How many tensors.
         tensors: u64,
@@ -84,7 +84,7 @@ pub enum Refusal {
         location: String,
     },
     /// ONNX Runtime has no code for some of its operators.
-    #[error("it needs operators that are not in ONNX: {}; export it without plug-ins (no TensorRT NMS, no custom layers)", .operators.join(", "))]
+    #[error("it needs operators that are not in ONNX: {}; export it without plug-ins (no TensorRT NMS, no custom layers)", listed(.operators))]
     CustomOperators {
         /// The operators, with their domains and how often they are used.
         operators: Vec<String>,
@@ -104,7 +104,7 @@ pub enum Refusal {
         value: String,
     },
     /// It wants to be given more than a picture.
-    #[error("it wants the inputs {}, and Kadr gives a picture and nothing else; make the others constants at export", .inputs.join(", "))]
+    #[error("it wants the inputs {}, and Kadr gives a picture and nothing else; make the others constants at export", listed(.inputs))]
     SeveralInputs {
         /// Its inputs.
         inputs: Vec<String>,
@@ -151,4 +151,19 @@ pub enum Refusal {
         /// The version.
         version: i64,
     },
+}
+
+/// A few of a list, each shortened: the texts are a stranger's.
+fn listed(texts: &[String]) -> String {
+    const SHOWN: usize = 8;
+    const LONGEST: usize = 100;
+    let shown: Vec<String> = texts
+        .iter()
+        .take(SHOWN)
+        .map(|text| text.chars().take(LONGEST).collect())
+        .collect();
+    match texts.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }

@@ -77,12 +77,12 @@ impl Tensor {
                 self.keep_values(wire, block)?;
             }
             fields::FLOAT_DATA => {
-                self.typed += Self::fixed_numbers(field, 4);
+                self.typed += Self::fixed_numbers(field, 4)?;
                 if let Value::Block(block) = field.value {
                     self.keep_values(wire, block)?;
                 }
             }
-            fields::DOUBLE_DATA => self.typed += Self::fixed_numbers(field, 8),
+            fields::DOUBLE_DATA => self.typed += Self::fixed_numbers(field, 8)?,
             fields::INT32_DATA | fields::INT64_DATA | fields::UINT64_DATA => {
                 self.typed += match field.value {
                     Value::Block(block) => wire.count_varints(block)?,
@@ -130,11 +130,12 @@ impl Tensor {
         Ok(())
     }
 
-    fn fixed_numbers(field: Field, width: u64) -> u64 {
+    /// How many numbers of so many bytes a field holds.
+    fn fixed_numbers(field: Field, width: u64) -> Result<u64, WireError> {
         match field.value {
-            // A remainder makes one too many, so that the sum cannot be right.
-            Value::Block(block) => block.length().div_ceil(width),
-            _ => 1,
+            Value::Block(block) if block.length() % width == 0 => Ok(block.length() / width),
+            Value::Block(block) => Err(WireError::Truncated { at: block.start }),
+            _ => Ok(1),
         }
     }
 

@@ -15,6 +15,9 @@ const MAX_FIELDS: u64 = 16_000_000;
 /// Bytes of names and texts kept of one file.
 const MAX_TEXT_BYTES: u64 = 64 << 20;
 
+/// How many of them: each takes memory, however short it is.
+const MAX_TEXTS: u64 = 2_000_000;
+
 /// Longest varint: 64 bits in sevens.
 const MAX_VARINT_BYTES: usize = 10;
 
@@ -122,6 +125,7 @@ pub(super) struct Wire<R> {
     length: u64,
     depth: usize,
     fields: u64,
+    texts: u64,
     text_bytes: u64,
 }
 
@@ -134,6 +138,7 @@ impl<R: Read + Seek> Wire<R> {
             length,
             depth: 0,
             fields: 0,
+            texts: 0,
             text_bytes: 0,
         }
     }
@@ -182,6 +187,13 @@ impl<R: Read + Seek> Wire<R> {
             return Err(WireError::TooMuch {
                 what: "bytes in one name or text",
                 limit: max_bytes,
+            });
+        }
+        self.texts += 1;
+        if self.texts > MAX_TEXTS {
+            return Err(WireError::TooMuch {
+                what: "names and texts",
+                limit: MAX_TEXTS,
             });
         }
         self.text_bytes += block.length();

@@ -166,17 +166,20 @@ impl Wiring {
         normalisation.is_any().then_some(normalisation)
     }
 
-    /// The numbers of a small stored tensor or constant.
+    /// The numbers of a small stored tensor or constant, through what only changes their form.
     fn numbers(&self, name: &str) -> Option<&[f32]> {
-        if let Some(values) = self.stored.get(name) {
-            return values.as_deref();
+        let mut name = name;
+        for _step in 0..MAX_STEPS {
+            if let Some(values) = self.stored.get(name) {
+                return values.as_deref();
+            }
+            let makes = |node: &&Node| node.outputs.iter().any(|output| output == name);
+            let node = self.nodes.iter().find(makes)?;
+            if !RESHAPING.contains(&node.operator.as_str()) {
+                return node.constant.as_deref();
+            }
+            name = node.inputs.first()?;
         }
-        let makes = |node: &&Node| node.outputs.iter().any(|output| output == name);
-        let node = self.nodes.iter().find(makes)?;
-        if RESHAPING.contains(&node.operator.as_str()) {
-            let from = node.inputs.first()?;
-            return self.stored.get(from)?.as_deref();
-        }
-        node.constant.as_deref()
+        None
     }
 }

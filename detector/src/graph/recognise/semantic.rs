@@ -71,13 +71,7 @@ fn logits(evidence: &Evidence<'_>, map: &Port) -> Finding {
         ));
     }
     let classes = match map.fixed(1) {
-        Some(1) => {
-            return Finding::unserved(format!(
-                "output {map} has one number a pixel, which is not served; export it with two \
-                 classes (background first), or with an argmax behind it"
-            ));
-        }
-        Some(classes) if classes <= MOST_CLASSES => classes,
+        Some(classes) if (1..=MOST_CLASSES).contains(&classes) => classes,
         _ => return features(map),
     };
     if let (Some(picture), Some(height), Some(width)) = (evidence.picture, height, width)
@@ -85,11 +79,16 @@ fn logits(evidence: &Evidence<'_>, map: &Port) -> Finding {
     {
         return features(map);
     }
+    let doubt = if classes == 1 {
+        "one number a pixel is taken for the logit of a single class; maps of depth look the same"
+    } else {
+        "if class 0 stands for nothing, write background = 0 under [output]"
+    };
     Finding {
-        because: vec![format!("output {map}: {classes} classes for each pixel")],
-        doubts: vec![
-            "if class 0 stands for nothing, write background = 0 under [output]".to_owned(),
-        ],
+        because: vec![format!(
+            "output {map}: a number for each pixel and class, {classes} of them"
+        )],
+        doubts: vec![doubt.to_owned()],
         ..served(map, Some(classes))
     }
 }
