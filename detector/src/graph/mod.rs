@@ -158,11 +158,11 @@ impl GraphFile {
         }
         admit::refuse_foreign(&mut file)?;
         let mut reader = Reader::new(file, file_bytes);
-        let outcome = reader.read();
-        if !reader.is_model() {
-            return Err(admit::unknown_kind());
+        match reader.read() {
+            Err(refusal) if reader.began_well() => return Err(refusal),
+            Ok(()) if reader.is_model() => {}
+            _ => return Err(admit::unknown_kind()),
         }
-        outcome?;
         let Reader {
             mut facts, wiring, ..
         } = reader;

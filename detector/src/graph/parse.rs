@@ -80,9 +80,16 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
-    /// Whether enough was read to say that the file is an ONNX model, if a broken one.
+    /// Whether what was read up to some fault is the beginning of an ONNX model. The graph is
+    /// nearly all of a file, and one that is cut short has none.
+    pub(super) fn began_well(&self) -> bool {
+        const NEWEST_IMAGINABLE: i64 = 100;
+        (1..=NEWEST_IMAGINABLE).contains(&self.facts.ir_version)
+    }
+
+    /// Whether what was read to the end is an ONNX model.
     pub(super) fn is_model(&self) -> bool {
-        self.facts.ir_version > 0 && (self.has_graph || !self.facts.opsets.is_empty())
+        self.began_well() && (self.has_graph || !self.facts.opsets.is_empty())
     }
 
     pub(super) fn read(&mut self) -> Outcome {
