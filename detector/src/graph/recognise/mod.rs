@@ -21,6 +21,9 @@ use crate::model::signature::{Port, Signature};
 
 pub(super) use labels::class_names;
 
+/// Classes of one network; there are sets of pictures with more than twenty thousand.
+const MAX_CLASSES: usize = 50_000;
+
 /// What Kadr takes a graph for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recognition {
@@ -131,6 +134,14 @@ pub fn recognise_with(signature: &Signature, hints: &Hints) -> Recognition {
             listed(&signature.outputs)
         ));
     };
+    if let Some(classes) = finding.class_count
+        && !(1..=MAX_CLASSES).contains(&classes)
+    {
+        return unknown(format!(
+            "the outputs {} would have {classes} classes, and a model has 1 to {MAX_CLASSES}",
+            listed(&signature.outputs)
+        ));
+    }
     let input = finding
         .convention
         .map(|convention| input::guess(&tensor, convention, hints, &mut finding));
@@ -185,9 +196,14 @@ impl Evidence<'_> {
     }
 }
 
+/// As many ports as a person reads.
 fn listed(ports: &[Port]) -> String {
-    let ports: Vec<String> = ports.iter().map(Port::to_string).collect();
-    ports.join(", ")
+    const SHOWN: usize = 8;
+    let mut shown: Vec<String> = ports.iter().take(SHOWN).map(Port::to_string).collect();
+    if ports.len() > SHOWN {
+        shown.push(format!("and {} more", ports.len() - SHOWN));
+    }
+    shown.join(", ")
 }
 
 #[cfg(test)]

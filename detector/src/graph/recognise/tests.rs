@@ -376,6 +376,17 @@ fn inputs_that_are_no_picture_are_named() {
 }
 
 #[test]
+fn numbers_of_classes_that_cannot_be_are_not_believed() {
+    let many = unknown(PICTURE, &["y float32 [1, 9000000000000, anchors]"]);
+    assert!(many.contains("8999999999996 classes"), "{many}");
+    let none = [
+        "logits float32 [1, 100, 1]",
+        "pred_boxes float32 [1, 100, 4]",
+    ];
+    assert!(unknown(PICTURE, &none).contains("0 classes"));
+}
+
+#[test]
 fn a_batch_of_several_is_a_doubt() {
     let found = known("x float32 [4, 3, 224, 224]", &["logits float32 [4, 10]"]);
     assert!(
