@@ -23,6 +23,36 @@ pub struct Corners {
 }
 
 impl Corners {
+    /// The box around a centre.
+    pub fn around(x: f32, y: f32, width: f32, height: f32) -> Self {
+        Self {
+            x0: x - width / 2.0,
+            y0: y - height / 2.0,
+            x1: x + width / 2.0,
+            y1: y + height / 2.0,
+        }
+    }
+
+    /// What it covers; nothing where it has no area.
+    pub fn area(self) -> f32 {
+        (self.x1 - self.x0).max(0.0) * (self.y1 - self.y0).max(0.0)
+    }
+
+    /// Intersection over union: the share of what two boxes cover that both do.
+    pub fn overlap(self, other: Self) -> f32 {
+        let shared = Self {
+            x0: self.x0.max(other.x0),
+            y0: self.y0.max(other.y0),
+            x1: self.x1.min(other.x1),
+            y1: self.y1.min(other.y1),
+        }
+        .area();
+        if shared <= 0.0 {
+            return 0.0;
+        }
+        shared / (self.area() + other.area() - shared)
+    }
+
     /// Cuts the box to the frame.
     #[must_use]
     pub fn clipped_to(self, frame: Size) -> Self {
@@ -129,6 +159,30 @@ impl Placement {
             offset_x: (-f64::from(self.left) * frame_from_content.0) as f32,
             offset_y: (-f64::from(self.top) * frame_from_content.1) as f32,
         }
+    }
+}
+
+/// A frame, and where it lies in the network's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedFrame {
+    /// The frame's own size.
+    pub frame: Size,
+    /// Where it lies.
+    pub placement: Placement,
+}
+
+impl PlacedFrame {
+    /// See [`Placement::frame_from_network`].
+    pub fn frame_from_network(&self, network: Option<Size>) -> FrameFromNetwork {
+        self.placement.frame_from_network(self.frame, network)
+    }
+
+    /// The way back from coordinates between zero and one, as DETR answers.
+    pub fn frame_from_unit(&self) -> FrameFromNetwork {
+        self.frame_from_network(Some(Size {
+            width: 1,
+            height: 1,
+        }))
     }
 }
 
