@@ -118,7 +118,7 @@ impl fmt::Display for Dim {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(length) => write!(formatter, "{length}"),
-            Self::Free(Some(name)) => formatter.write_str(name),
+            Self::Free(Some(name)) => write!(formatter, "{}", name.escape_debug()),
             Self::Free(None) => formatter.write_str("?"),
         }
     }
@@ -127,7 +127,8 @@ impl fmt::Display for Dim {
 /// As in `images float32 [batch, 3, 640, 640]`.
 impl fmt::Display for Port {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {} ", self.name, self.element)?;
+        // Names come from strangers and end up in terminals.
+        write!(formatter, "{} {} ", self.name.escape_debug(), self.element)?;
         let Some(dimensions) = &self.shape else {
             return formatter.write_str("[...]");
         };
@@ -158,6 +159,9 @@ mod tests {
         assert_eq!(images.to_string(), "images float32 [batch, 3, ?]");
         assert_eq!(port(Some(vec![])).to_string(), "images float32 []");
         assert_eq!(port(None).to_string(), "images float32 [...]");
+        let mut hostile = port(None);
+        hostile.name = "a\u{1b}[2Jb\n".to_owned();
+        assert_eq!(hostile.to_string(), r"a\u{1b}[2Jb\n float32 [...]");
     }
 
     #[test]
