@@ -9,6 +9,7 @@
 //! - [`annotate`]: what the model saw, drawn into the picture
 //! - [`jpeg`]: from pixels back to a JPEG
 //! - [`worker`]: all of it between Kafka and Kafka
+//! - [`tune`]: how a model runs best on this machine
 //! - `service`: the worker in a process of its own
 
 pub mod annotate;
@@ -18,6 +19,7 @@ pub mod jpeg;
 pub mod model;
 pub mod onnx;
 mod service;
+pub mod tune;
 pub mod worker;
 
 pub use service::{ServiceArgs, run};

@@ -15,6 +15,7 @@ use detector::model::repository::{
     ModelReference, Precision, Repository, RepositoryError, ResolvedModel,
 };
 use detector::onnx::{LoadOptions, OnnxModel, Provider, Runtime, SessionOptions};
+use pipeline::draw::Drawing;
 
 use super::RepositoryArgs;
 use super::report::Report;
@@ -119,7 +120,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         print!("{report}");
     }
     if let Some(path) = &args.output {
-        Annotator::default().draw(&mut image, &prediction);
+        Annotator::default().draw(&mut image, &prediction, Drawing::default());
         let jpeg = JpegEncoder::new(DEFAULT_QUALITY)?.encode(&image)?;
         std::fs::write(path, &jpeg).with_context(|| format!("cannot write {}", path.display()))?;
     }

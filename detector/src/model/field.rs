@@ -30,48 +30,41 @@ pub(super) struct Sample {
     pub(super) next: usize,
     /// The share of the cell after it.
     pub(super) next_weight: f32,
+    /// The cell that it lies in.
+    pub(super) nearest: usize,
 }
 
 impl Sample {
-    /// `position` in cells: 0.5 is the middle of the first of `cells`.
-    fn of(position: f32, cells: usize) -> Self {
+    /// At this share of a row or column of cells.
+    fn at(share: f64, cells: usize) -> Self {
         let last = cells - 1;
-        let from_first_middle = (position - 0.5).clamp(0.0, last as f32);
+        let position = share * cells as f64;
+        let from_first_middle = (position - 0.5).clamp(0.0, last as f64);
         let cell = (from_first_middle as usize).min(last);
         Self {
             cell,
             next: (cell + 1).min(last),
-            next_weight: from_first_middle - cell as f32,
+            next_weight: (from_first_middle - cell as f64) as f32,
+            nearest: (position.max(0.0) as usize).min(last),
         }
     }
 
     pub(super) fn between(&self, cell: f32, next: f32) -> f32 {
         cell + (next - cell) * self.next_weight
     }
-
-    /// The cell that the middle of the pixel lies in.
-    pub(super) fn nearest(&self) -> usize {
-        if self.next_weight < 0.5 {
-            self.cell
-        } else {
-            self.next
-        }
-    }
 }
 
 /// A sample for each of the frame's columns, for a field with this many cells in a row.
 pub(super) fn column_samples(way_back: &FrameFromNetwork, cells: usize) -> Vec<Sample> {
-    let cells_per_unit = cells as f32 / way_back.network().width as f32;
     (0..way_back.frame().width)
-        .map(|column| Sample::of(way_back.network_column(column) * cells_per_unit, cells))
+        .map(|column| Sample::at(way_back.share_across(column), cells))
         .collect()
 }
 
 /// A sample for each of the frame's rows, for a field with this many rows.
 pub(super) fn row_samples(way_back: &FrameFromNetwork, cells: usize) -> Vec<Sample> {
-    let cells_per_unit = cells as f32 / way_back.network().height as f32;
     (0..way_back.frame().height)
-        .map(|row| Sample::of(way_back.network_row(row) * cells_per_unit, cells))
+        .map(|row| Sample::at(way_back.share_down(row), cells))
         .collect()
 }
 

@@ -154,6 +154,7 @@ impl Placement {
         FrameFromNetwork {
             frame,
             network,
+            placement: *self,
             scale_x: (input_from_network.0 * frame_from_content.0) as f32,
             scale_y: (input_from_network.1 * frame_from_content.1) as f32,
             offset_x: (-f64::from(self.left) * frame_from_content.0) as f32,
@@ -191,6 +192,7 @@ impl PlacedFrame {
 pub struct FrameFromNetwork {
     frame: Size,
     network: Size,
+    placement: Placement,
     scale_x: f32,
     scale_y: f32,
     offset_x: f32,
@@ -208,14 +210,21 @@ impl FrameFromNetwork {
         self.network
     }
 
-    /// The column of the network, in its coordinates, that shows the middle of a frame column.
-    pub fn network_column(&self, column: u32) -> f32 {
-        (column as f32 + 0.5 - self.offset_x) / self.scale_x
+    /// Where the middle of a frame column lies, as a share of the network's width. In double
+    /// precision, as such middles often lie on the border between two cells.
+    pub fn share_across(&self, column: u32) -> f64 {
+        let Placement { content, left, .. } = self.placement;
+        let in_content = (f64::from(column) + 0.5) * f64::from(content.width);
+        let in_input = f64::from(left) + in_content / f64::from(self.frame.width);
+        in_input / f64::from(self.placement.input.width)
     }
 
-    /// The row of the network, in its coordinates, that shows the middle of a frame row.
-    pub fn network_row(&self, row: u32) -> f32 {
-        (row as f32 + 0.5 - self.offset_y) / self.scale_y
+    /// Where the middle of a frame row lies, as a share of the network's height.
+    pub fn share_down(&self, row: u32) -> f64 {
+        let Placement { content, top, .. } = self.placement;
+        let in_content = (f64::from(row) + 0.5) * f64::from(content.height);
+        let in_input = f64::from(top) + in_content / f64::from(self.frame.height);
+        in_input / f64::from(self.placement.input.height)
     }
 
     /// The box in frame pixels, cut to the frame.

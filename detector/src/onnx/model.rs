@@ -6,10 +6,11 @@ use super::Runtime;
 use super::head::Head;
 use super::provider::SessionOptions;
 use super::session::{Graph, RunInput, SessionError};
+use crate::graph::{GraphError, GraphFile, admitted};
 use crate::image::RgbImage;
 use crate::model::decode::PortError;
 use crate::model::geometry::{PlacedFrame, Size};
-use crate::model::manifest::{Clash, Convention, InputSpec, Layout, Manifest, Range};
+use crate::model::manifest::{Clash, Convention, InputSpec, Layout, Manifest, OutputNames, Range};
 use crate::model::preprocess::Preprocessor;
 use crate::model::repository::{Precision, RepositoryError, ResolvedModel};
 use crate::model::signature::Element;
@@ -30,6 +31,9 @@ pub enum LoadError {
     /// Its files are not there.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// Its graph cannot be served, whatever the manifest says.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// Its graph cannot be loaded or does not fit the manifest.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -59,10 +63,12 @@ pub enum LoadError {
         reason: Clash,
     },
     /// Neither the manifest nor the graph says how the answer is to be read.
-    #[error("it cannot be seen how {path} answers; write convention = … under [output] in model.toml", path = .path.display())]
+    #[error("it cannot be seen how {path} answers ({doubts}); write convention = … under [output] in model.toml", path = .path.display())]
     NoConvention {
         /// The graph.
         path: PathBuf,
+        /// Why it cannot be seen.
+        doubts: String,
     },
     /// A classifier has several outputs and the manifest does not say which one counts.
     #[error("{path} has the outputs {available}; say which one to read with name = … under [output] in model.toml", path = .path.display())]
@@ -101,10 +107,11 @@ impl OnnxModel {
         options: &LoadOptions,
     ) -> Result<Self, LoadError> {
         let path = model.file(options.precision)?;
+        let file = admitted(&path)?;
         let graph = Graph::load(runtime, &path, &options.session)?;
-        let manifest = model.manifest.clone();
+        let mut manifest = model.manifest.clone();
         let element = check_input(&graph, &manifest)?;
-        let convention = convention_of(&graph, &manifest)?;
+        let convention = settle_convention(&file, &mut manifest)?;
         let head = Head::of(&graph, &manifest, convention)?;
         Ok(Self {
             element,
@@ -181,14 +188,36 @@ fn check_input(graph: &Graph, manifest: &Manifest) -> Result<Element, SessionErr
     }
 }
 
-/// The convention that the manifest names, or the graph shows.
-fn convention_of(graph: &Graph, manifest: &Manifest) -> Result<Convention, LoadError> {
+/// The convention that the manifest names. Where it names none, the one that the graph shows, with
+/// what else of it shows there.
+fn settle_convention(file: &GraphFile, manifest: &mut Manifest) -> Result<Convention, LoadError> {
     if let Some(convention) = manifest.output.convention {
         return Ok(convention);
     }
-    Err(LoadError::NoConvention {
-        path: graph.path().to_owned(),
-    })
+    let seen = file.recognise();
+    let Some(convention) = seen.convention else {
+        return Err(LoadError::NoConvention {
+            path: file.path.clone(),
+            doubts: seen.doubts.join("; "),
+        });
+    };
+    manifest
+        .check_convention(convention)
+        .map_err(|reason| LoadError::Clash {
+            path: file.path.clone(),
+            convention,
+            reason,
+        })?;
+    let output = &mut manifest.output;
+    output.convention = Some(convention);
+    output.scores = output.scores.or(seen.scores);
+    if output.name.is_none() {
+        output.name = seen.output;
+    }
+    if output.names == OutputNames::default() {
+        output.names = seen.names;
+    }
+    Ok(convention)
 }
 
 /// The input's shape for a batch of frames that all became `size`.

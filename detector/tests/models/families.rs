@@ -3,12 +3,13 @@
 //! `models/train/parity` makes the networks and their answers. The pictures are formulas, drawn here
 //! again, so that resizing, letterboxes and odd sizes are part of what is compared.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use crate::common::{load, options, resolve, runtime};
+use crate::common::load;
 use detector::image::RgbImage;
 use detector::model::manifest::Task;
-use detector::model::repository::Precision;
 use detector::model::{Model as _, Prediction};
 use detector::onnx::OnnxModel;
 use pipeline::detections::{Classification, Instance};
@@ -66,51 +67,65 @@ fn cases(name: &str) -> Vec<Case> {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
+/// Pictures that were drawn, by kind and size: the large one takes its time.
+static DRAWN: Mutex<BTreeMap<(String, u32, u32), Arc<RgbImage>>> = Mutex::new(BTreeMap::new());
+
 /// As `picture` in `models/train/parity/common.py`.
-fn draw(case: &Case) -> RgbImage {
+fn draw(case: &Case) -> Arc<RgbImage> {
+    let key = (case.kind.clone(), case.width, case.height);
+    let mut drawn = DRAWN.lock().unwrap();
+    let picture = drawn.entry(key).or_insert_with(|| {
+        let pixels = pixels_of(case);
+        assert_eq!(
+            adler32(&pixels),
+            case.adler32,
+            "the pictures are drawn differently"
+        );
+        Arc::new(RgbImage::new(case.width, case.height, pixels).unwrap())
+    });
+    Arc::clone(picture)
+}
+
+fn pixels_of(case: &Case) -> Vec<u8> {
     let (width, height) = (i64::from(case.width), i64::from(case.height));
+    if case.kind == "plain" {
+        return vec![118; (width * height * 3) as usize];
+    }
     let mut pixels = Vec::with_capacity((width * height * 3) as usize);
-    let discs: Vec<_> = (0..7)
-        .map(|disc| {
-            let x = width * (disc * 37 % 100 + 5) / 110;
-            let y = height * (disc * 53 % 100 + 5) / 110;
-            let radius = width.min(height).max(1) * (10 + disc * 3) / 100 + 1;
-            let color = [
-                (disc * 90 + 200) % 256,
-                (disc * 60 + 30) % 256,
-                (disc * 140 + 10) % 256,
-            ];
-            (x, y, radius * radius, color)
-        })
-        .collect();
     for y in 0..height {
         for x in 0..width {
             let ground = [40 + x * 100 / width, 40 + y * 100 / height, 90];
-            let top = discs.iter().rev().find(|(centre_x, centre_y, radius, _)| {
-                (x - centre_x).pow(2) + (y - centre_y).pow(2) < *radius
-            });
-            let color = match case.kind.as_str() {
-                "plain" => [118; 3],
-                _ => top.map_or(ground, |(_, _, _, color)| *color),
-            };
-            pixels.extend(color.map(|value| value as u8));
+            pixels.extend(ground.map(|value| value as u8));
         }
     }
-    assert_eq!(
-        adler32(&pixels),
-        case.adler32,
-        "the pictures are drawn differently"
-    );
-    RgbImage::new(case.width, case.height, pixels).unwrap()
+    for disc in 0..7 {
+        let centre_x = width * (disc * 37 % 100 + 5) / 110;
+        let centre_y = height * (disc * 53 % 100 + 5) / 110;
+        let radius = width.min(height) * (10 + disc * 3) / 100 + 1;
+        let color = [disc * 90 + 200, disc * 60 + 30, disc * 140 + 10];
+        let color = color.map(|value| (value % 256) as u8);
+        for y in (centre_y - radius).max(0)..(centre_y + radius + 1).min(height) {
+            for x in (centre_x - radius).max(0)..(centre_x + radius + 1).min(width) {
+                if (x - centre_x).pow(2) + (y - centre_y).pow(2) < radius.pow(2) {
+                    let at = ((y * width + x) * 3) as usize;
+                    pixels[at..at + 3].copy_from_slice(&color);
+                }
+            }
+        }
+    }
+    pixels
 }
 
 fn adler32(bytes: &[u8]) -> u32 {
-    let (mut low, mut high) = (1_u32, 0_u32);
-    for &byte in bytes {
-        low = (low + u32::from(byte)) % 65_521;
-        high = (high + low) % 65_521;
+    let (mut low, mut high) = (1_u64, 0_u64);
+    for chunk in bytes.chunks(4096) {
+        for &byte in chunk {
+            low += u64::from(byte);
+            high += low;
+        }
+        (low, high) = (low % 65_521, high % 65_521);
     }
-    high << 16 | low
+    (high << 16 | low) as u32
 }
 
 fn corners(instance: &Instance) -> [f32; 4] {
@@ -208,7 +223,8 @@ fn compare(name: &str) {
     let mut differences = Differences::default();
     let cases = cases(name);
     for case in &cases {
-        let prediction = model.predict(&[&draw(case)]).unwrap().remove(0);
+        let picture = draw(case);
+        let prediction = model.predict(&[&*picture]).unwrap().remove(0);
         match prediction {
             Prediction::Instances(found) => {
                 differences.without_detections += usize::from(found.is_empty());
@@ -244,8 +260,8 @@ fn compare(name: &str) {
 fn compare_batch(name: &str) {
     let mut model = load(root(), name);
     assert!(model.manifest().max_batch_size > 1, "{name}");
-    let pictures: Vec<RgbImage> = cases(name).iter().map(draw).collect();
-    let together: Vec<&RgbImage> = pictures.iter().collect();
+    let pictures: Vec<Arc<RgbImage>> = cases(name).iter().map(draw).collect();
+    let together: Vec<&RgbImage> = pictures.iter().map(AsRef::as_ref).collect();
     let together = model.predict(&together).unwrap();
     for (index, picture) in pictures.iter().enumerate() {
         let alone = model.predict(&[picture]).unwrap().remove(0);

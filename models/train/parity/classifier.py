@@ -42,15 +42,15 @@ def make(name: str, sheet: dict, kind: str, seed: int) -> None:
     scale = 1 / 255 if kind == "bytes" else 1.0
     tensors = [feed(picture(*each), sheet)[0][None] for each in PICTURES]
     spread(network.last, lambda: network(torch.cat([tensors[0], tensors[1], tensors[5]]) * scale), 2.0)
-    answers = [network(tensor * scale)[0].softmax(0) for tensor in tensors]
+    if kind == "half":
+        network, tensors = network.half(), [tensor.half() for tensor in tensors]
+    answers = [network(tensor * scale)[0].float().softmax(0) for tensor in tensors]
     cases = [
         [{"class": int(label), "score": round(float(scores[label]), 6)} for label in scores.argsort(descending=True)[:5]]
         for scores in answers
     ]
     example = tensors[0]
-    if kind == "half":
-        network, example = network.half(), example.half()
-    else:
+    if kind != "half":
         network, example = Interleaved(network, scale), example.permute(0, 2, 3, 1)
         example = example.byte() if kind == "bytes" else example
     output = "logits" if kind == "half" else "probabilities"

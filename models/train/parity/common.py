@@ -171,14 +171,17 @@ def spread(layer: nn.Module, run, wanted: float, centre: float = 0.0) -> None:
     layer.bias.copy_((layer.bias - mean) * wanted / deviation + centre)
 
 
-def threshold_for(cases: list[list[dict]]) -> float:
-    """A score threshold far from every score, with some answers to the scene, small and large, and none to some picture."""
+def threshold_for(cases: list[list[dict]], scene: int = 3, empty: tuple[int, ...] = ()) -> float:
+    """A score threshold far from every score: with some answers to the scene, small and large, and none to some picture.
+
+    `empty` are pictures on which everything scores the same, so that what comes first is chance: they must stay empty.
+    """
     scores = sorted({0.0, 1.0, *(found["score"] for case in cases for found in case)})
     gaps = []
     for low, high in zip(scores, scores[1:]):
         middle = (low + high) / 2
         counts = [sum(found["score"] >= middle for found in case) for case in cases]
-        if counts[0] >= 3 and counts[4] >= 2 and max(counts) <= 12 and min(counts) == 0:
+        if counts[0] >= scene and counts[4] >= 2 and max(counts) <= 12 and min(counts) == 0 and not any(counts[at] for at in empty):
             gaps.append((high - low, middle))
     if not gaps:
         raise SystemExit(f"no threshold suits these scores: {[[f['score'] for f in case] for case in cases]}")
@@ -208,7 +211,7 @@ class Fixture:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def export(self, network: nn.Module, example: torch.Tensor, outputs: list[str], axes: dict) -> None:
+    def export(self, network: nn.Module, example: torch.Tensor, outputs: list[str], axes: dict, slim: bool = True) -> None:
         """Writes the graph, made as small as it goes."""
         import onnx
         import onnxslim
@@ -218,12 +221,12 @@ class Fixture:
             network.eval(), (example,), str(path), input_names=[self.input["name"]], output_names=outputs,
             dynamic_axes=axes, opset_version=OPSET, dynamo=False,
         )
-        graph = onnx.load(path)
-        onnx.save(onnxslim.slim(graph), path)
+        if slim:
+            onnx.save(onnxslim.slim(onnx.load(path)), path)
         print(f"{self.name}: {path.stat().st_size / 1000:.0f} kB")
 
-    def write(self, cases: list[list[dict]], key: str = "detections") -> None:
-        """Writes `model.toml` and the answers to `PICTURES`, in their order."""
+    def write(self, cases: list[list[dict]], key: str = "detections", pictures: list = PICTURES) -> None:
+        """Writes `model.toml` and the answers to the pictures, in their order."""
         lines = [f"# Random weights; made by models/train/parity.\nname = {toml_value(self.name)}", f"task = {toml_value(self.task)}"]
         for title, table in [("input", self.input), ("output", self.output), ("thresholds", self.thresholds)]:
             lines += [f"\n[{title}]"] + [f"{field} = {toml_value(value)}" for field, value in table.items()]
@@ -231,7 +234,7 @@ class Fixture:
         lines += [f"\n[[labels]]\nname = {toml_value(label)}" for label in self.labels]
         self.folder().parent.joinpath("model.toml").write_text("\n".join(lines) + "\n")
         expected = []
-        for (kind, width, height), answers in zip(PICTURES, cases, strict=True):
+        for (kind, width, height), answers in zip(pictures, cases, strict=True):
             pixels = picture(kind, width, height)
             expected.append(
                 {"kind": kind, "width": width, "height": height, "adler32": zlib.adler32(pixels.tobytes()), key: answers}

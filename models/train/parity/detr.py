@@ -90,7 +90,7 @@ def make(name: str, sheet: dict, output: dict, seed: int) -> None:
         return (second, first, masks) if is_sigmoid else (first, second, masks)
 
     answers = [(run(tensor), placement) for tensor, placement in fed]
-    least = threshold_for([decode(answer, placement, 0.2) for answer, placement in answers])
+    least = threshold_for([decode(answer, placement, 0.2) for answer, placement in answers], scene=2)
     fixed = sheet["resize"]["mode"] == "fixed"
     fixture = Fixture(
         name=name, task="instance-segmentation", input=sheet, output=output, labels=LABELS,

@@ -106,7 +106,7 @@ impl<'a> Cells<'a> {
     /// The class at a pixel.
     pub(super) fn class_at(&self, column: Sample, row: Sample) -> u16 {
         let Some(Between { logits, threshold }) = self.logits else {
-            return self.classes[row.nearest() * self.width + column.nearest()];
+            return self.classes[row.nearest * self.width + column.nearest];
         };
         let corners = [
             row.cell * self.width + column.cell,
@@ -131,7 +131,7 @@ impl<'a> Cells<'a> {
 
     /// The class's share in the cell that a pixel lies in.
     pub(super) fn share_at(&self, class: u16, column: Sample, row: Sample) -> f32 {
-        let cell = row.nearest() * self.width + column.nearest();
+        let cell = row.nearest * self.width + column.nearest;
         let (Some(shares), Some(Between { logits, .. })) = (&self.shares, self.logits) else {
             return 1.0;
         };
