@@ -9,10 +9,12 @@
 //! - [`geometry`]: where the frame lies in that input, and the way back
 //! - [`decode`]: from the network's numbers to instances and classes
 //! - [`paste`]: from small masks in boxes to masks in the frame
+//! - [`field`]: from masks over the whole input to masks in the frame
 //!
 //! What runs the network in between implements [`Model`]; see [`onnx`](crate::onnx).
 
 pub mod decode;
+pub mod field;
 pub mod geometry;
 pub mod manifest;
 pub mod paste;

@@ -24,6 +24,9 @@ pub const MAX_INPUT_EDGE: u32 = 8192;
 /// More instances of one frame than anybody looks at.
 pub const MAX_DETECTIONS: usize = 10_000;
 
+/// More classes than any network tells apart.
+pub const MAX_LABELS: usize = 50_000;
+
 /// A validated `model.toml`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {

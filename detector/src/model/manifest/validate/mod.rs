@@ -10,7 +10,7 @@ use pipeline::catalogue::default_color;
 use toml::Spanned;
 
 use super::raw::{RawLabel, RawManifest};
-use super::{Files, Label, Manifest};
+use super::{Files, Label, MAX_LABELS, Manifest};
 use input::validate_input;
 use output::{check_convention, validate_batching, validate_output, validate_thresholds};
 
@@ -92,6 +92,14 @@ fn validate_labels(raw: Spanned<Vec<RawLabel>>) -> Result<Vec<Label>, Issue> {
             raw.span(),
             "there are no labels",
             "add one [[labels]] a class",
+        ));
+    }
+    let count = raw.get_ref().len();
+    if count > MAX_LABELS {
+        return Err(Issue::at(
+            raw.span(),
+            format!("there are {count} labels"),
+            format!("list {MAX_LABELS} at most"),
         ));
     }
     let mut seen = HashSet::new();
