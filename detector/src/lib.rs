@@ -4,6 +4,7 @@
 //!
 //! - [`image`]: from a JPEG to pixels
 //! - [`model`]: what a model is, how it is fed and how its answers become instances and classes
+//! - [`graph`]: an ONNX file, looked into before it is loaded
 //! - [`onnx`]: the only place that knows ONNX Runtime
 //! - [`annotate`]: what the model saw, drawn into the picture
 //! - [`jpeg`]: from pixels back to a JPEG
@@ -13,6 +14,7 @@
 //! - `service`: the worker in a process of its own
 
 pub mod annotate;
+pub mod graph;
 pub mod image;
 pub mod jpeg;
 pub mod model;

@@ -14,16 +14,12 @@ use pipeline::catalogue::{
 };
 use pipeline::frame::{ModelSelector, SourceId};
 
+use super::RepositoryArgs;
+
 #[derive(Debug, Args)]
 pub(crate) struct RolloutArgs {
-    /// The folder of models.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KADR_MODELS",
-        default_value = "models"
-    )]
-    models: PathBuf,
+    #[command(flatten)]
+    repository: RepositoryArgs,
 
     /// The model and the version to roll out, such as parts@2; the name alone to end something.
     #[arg(value_name = "MODEL")]
@@ -86,14 +82,8 @@ struct Trial {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// The folder of models.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KADR_MODELS",
-        default_value = "models"
-    )]
-    models: PathBuf,
+    #[command(flatten)]
+    repository: RepositoryArgs,
 
     /// The model; all of them without one.
     #[arg(value_name = "MODEL")]
@@ -102,14 +92,8 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
-    /// The folder of models.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KADR_MODELS",
-        default_value = "models"
-    )]
-    models: PathBuf,
+    #[command(flatten)]
+    repository: RepositoryArgs,
 
     /// The model whose last change is taken back.
     #[arg(value_name = "MODEL")]
@@ -117,7 +101,7 @@ pub(crate) struct RollbackArgs {
 }
 
 pub(crate) fn roll_out(args: &RolloutArgs) -> anyhow::Result<()> {
-    let repository = Repository::new(&args.models);
+    let repository = Repository::new(&args.repository.models);
     let change = change_of(&repository, &args.model, &args.wish)?;
     if let Some(version) = started_by(&change)
         && !args.trial.unchecked
@@ -134,7 +118,7 @@ pub(crate) fn roll_out(args: &RolloutArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) fn roll_back(args: &RollbackArgs) -> anyhow::Result<()> {
-    let repository = Repository::new(&args.models);
+    let repository = Repository::new(&args.repository.models);
     let before = repository.versions(&args.model)?.rollout.before;
     let versions = repository.catalogue().roll_back(&args.model)?;
     if let Some(step) = before.last() {
@@ -145,7 +129,7 @@ pub(crate) fn roll_back(args: &RollbackArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<()> {
-    let repository = Repository::new(&args.models);
+    let repository = Repository::new(&args.repository.models);
     if let Some(name) = &args.model {
         print!("{}", text_of(&repository.versions(name)?));
         return Ok(());
