@@ -1,4 +1,4 @@
-//! `detector model …`: what a person does with models, without Kafka.
+//! `detector model …` and `detector tune`: what a person does with models, without Kafka.
 
 mod inspect;
 mod inspection;
@@ -6,10 +6,13 @@ mod list;
 mod report;
 mod rollout;
 mod run;
+pub(crate) mod tune;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use detector::image::{DEFAULT_MAX_PIXELS, JpegDecoder, RgbImage};
 
 /// The commands about models.
 #[derive(Debug, Subcommand)]
@@ -54,4 +57,12 @@ impl ModelCommand {
             Self::Status(args) => rollout::status(args),
         }
     }
+}
+
+fn read_jpeg(path: &Path) -> anyhow::Result<RgbImage> {
+    let jpeg = std::fs::read(path)
+        .with_context(|| format!("cannot read the picture {}", path.display()))?;
+    JpegDecoder::new(DEFAULT_MAX_PIXELS)?
+        .decode(&jpeg)
+        .with_context(|| format!("cannot decode {}", path.display()))
 }

@@ -14,12 +14,16 @@ use pipeline::catalogue::{
 };
 use pipeline::frame::{ModelSelector, SourceId};
 
-use super::RepositoryArgs;
-
 #[derive(Debug, Args)]
 pub(crate) struct RolloutArgs {
-    #[command(flatten)]
-    repository: RepositoryArgs,
+    /// The folder of models.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KADR_MODELS",
+        default_value = "models"
+    )]
+    models: PathBuf,
 
     /// The model and the version to roll out, such as parts@2; the name alone to end something.
     #[arg(value_name = "MODEL")]
@@ -82,8 +86,14 @@ struct Trial {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    #[command(flatten)]
-    repository: RepositoryArgs,
+    /// The folder of models.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KADR_MODELS",
+        default_value = "models"
+    )]
+    models: PathBuf,
 
     /// The model; all of them without one.
     #[arg(value_name = "MODEL")]
@@ -92,16 +102,22 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
-    #[command(flatten)]
-    repository: RepositoryArgs,
+    /// The folder of models.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KADR_MODELS",
+        default_value = "models"
+    )]
+    models: PathBuf,
 
     /// The model whose last change is taken back.
     #[arg(value_name = "MODEL")]
     model: String,
 }
 
-pub(crate) fn roll_out(args: &RolloutArgs) -> anyhow::Result<()> {
-    let repository = Repository::new(&args.repository.models);
+pub(super) fn roll_out(args: &RolloutArgs) -> anyhow::Result<()> {
+    let repository = Repository::new(&args.models);
     let change = change_of(&repository, &args.model, &args.wish)?;
     if let Some(version) = started_by(&change)
         && !args.trial.unchecked
@@ -117,8 +133,8 @@ pub(crate) fn roll_out(args: &RolloutArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn roll_back(args: &RollbackArgs) -> anyhow::Result<()> {
-    let repository = Repository::new(&args.repository.models);
+pub(super) fn roll_back(args: &RollbackArgs) -> anyhow::Result<()> {
+    let repository = Repository::new(&args.models);
     let before = repository.versions(&args.model)?.rollout.before;
     let versions = repository.catalogue().roll_back(&args.model)?;
     if let Some(step) = before.last() {
@@ -128,8 +144,8 @@ pub(crate) fn roll_back(args: &RollbackArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<()> {
-    let repository = Repository::new(&args.repository.models);
+pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
+    let repository = Repository::new(&args.models);
     if let Some(name) = &args.model {
         print!("{}", text_of(&repository.versions(name)?));
         return Ok(());
