@@ -42,8 +42,10 @@ pub struct Recognition {
     pub has_masks: bool,
     /// Classes that the outputs have room for.
     pub class_count: Option<usize>,
-    /// What makes scores of a DETR's logits.
+    /// What makes scores of a DETR's logits, where that is certain.
     pub scores: Option<ScoreFunction>,
+    /// The same where it is a guess, for a person to confirm.
+    pub likely_scores: Option<ScoreFunction>,
     /// Names of classes that the exporter stored.
     pub labels: Vec<String>,
     /// Why, one finding a line.
@@ -90,6 +92,7 @@ struct Finding {
     has_masks: bool,
     class_count: Option<usize>,
     scores: Option<ScoreFunction>,
+    likely_scores: Option<ScoreFunction>,
     because: Vec<String>,
     doubts: Vec<String>,
 }
@@ -155,6 +158,7 @@ pub fn recognise_with(signature: &Signature, hints: &Hints) -> Recognition {
         has_masks: finding.has_masks,
         class_count: finding.class_count,
         scores: finding.scores,
+        likely_scores: finding.likely_scores,
         labels,
         because: finding.because,
         doubts: finding.doubts,
