@@ -15,7 +15,7 @@ use detector::model::repository::{
     ModelReference, Precision, Repository, RepositoryError, ResolvedModel,
 };
 use detector::onnx::{LoadOptions, OnnxModel, Provider, Runtime, SessionOptions};
-use pipeline::draw::Drawing;
+use pipeline::draw::{DrawWishes, Drawing};
 
 use super::RepositoryArgs;
 use super::report::Report;
@@ -43,6 +43,10 @@ pub(crate) struct RunArgs {
     /// Writes the annotated picture here, as a JPEG.
     #[arg(short, long, value_name = "FILE", alias = "annotated")]
     output: Option<PathBuf>,
+
+    /// How the picture is drawn, such as no-labels,opacity:30,rest:grey.
+    #[arg(long, value_name = "WISHES", default_value = "")]
+    draw: DrawWishes,
 
     /// The model.toml of an ONNX file; without it, the file itself tells how it is read.
     #[arg(long, value_name = "FILE")]
@@ -120,7 +124,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         print!("{report}");
     }
     if let Some(path) = &args.output {
-        Annotator::default().draw(&mut image, &prediction, Drawing::default());
+        Annotator::default().draw(&mut image, &prediction, Drawing::default().with(&args.draw));
         let jpeg = JpegEncoder::new(DEFAULT_QUALITY)?.encode(&image)?;
         std::fs::write(path, &jpeg).with_context(|| format!("cannot write {}", path.display()))?;
     }

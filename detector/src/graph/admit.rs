@@ -1,8 +1,7 @@
 //! Whether a file can be served, said before ONNX Runtime sees it.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use super::operators::custom;
@@ -76,11 +75,12 @@ pub fn admitted(path: &Path) -> Result<GraphFile, GraphError> {
 }
 
 /// Refuses what is known to be something else, by its first bytes; leaves the file at its start.
-pub(super) fn refuse_foreign(file: &mut File) -> Result<(), Refusal> {
+pub(super) fn refuse_foreign(file: &mut (impl Read + Seek)) -> Result<(), Refusal> {
     const LOOKED_AT: u64 = 64;
     let unreadable = |error: std::io::Error| Refusal::Unreadable(error.to_string());
     let mut head = Vec::new();
-    file.take(LOOKED_AT)
+    file.by_ref()
+        .take(LOOKED_AT)
         .read_to_end(&mut head)
         .map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;

@@ -23,6 +23,7 @@ mod wiring;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use crate::model::signature::Signature;
@@ -136,15 +137,15 @@ pub struct Weights {
 impl GraphFile {
     /// Reads what the file says; whether it can be served is [`admitted`]'s to say.
     pub fn read(path: &Path) -> Result<Self, GraphError> {
-        Self::read_refusing(path).map_err(|refusal| GraphError {
+        Self::open(path).map_err(|refusal| GraphError {
             path: path.to_owned(),
             refusal: Box::new(refusal),
         })
     }
 
-    fn read_refusing(path: &Path) -> Result<Self, Refusal> {
+    fn open(path: &Path) -> Result<Self, Refusal> {
         let unreadable = |error: std::io::Error| Refusal::Unreadable(error.to_string());
-        let mut file = File::open(path).map_err(unreadable)?;
+        let file = File::open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(Refusal::Unreadable("it is no file".to_owned()));
@@ -156,8 +157,15 @@ impl GraphFile {
                 limit: MAX_FILE_BYTES,
             });
         }
-        admit::refuse_foreign(&mut file)?;
-        let mut reader = Reader::new(file, file_bytes);
+        let mut graph = Self::parse(file, file_bytes)?;
+        path.clone_into(&mut graph.path);
+        Ok(graph)
+    }
+
+    /// Reads a file that has no path, of so many bytes.
+    pub fn parse(mut source: impl Read + Seek, file_bytes: u64) -> Result<Self, Refusal> {
+        admit::refuse_foreign(&mut source)?;
+        let mut reader = Reader::new(source, file_bytes);
         match reader.read() {
             Err(refusal) if reader.began_well() => return Err(refusal),
             Ok(()) if reader.is_model() => {}
@@ -170,7 +178,7 @@ impl GraphFile {
         let mut hints = wiring.hints(&facts.signature);
         hints.class_names = recognise::class_names(&facts.metadata);
         Ok(Self {
-            path: path.to_owned(),
+            path: PathBuf::new(),
             file_bytes,
             facts,
             hints,

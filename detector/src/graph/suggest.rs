@@ -122,7 +122,7 @@ fn resize(resize: Resize) -> String {
 fn output_fields(recognition: &Recognition) -> String {
     let name = recognition.output.as_ref();
     let name = name.map(|name| format!("name = {}\n", quoted(name)));
-    let scores = match recognition.scores {
+    let scores = match recognition.scores.or(recognition.likely_scores) {
         Some(ScoreFunction::Sigmoid) => "scores = \"sigmoid\"\n",
         Some(ScoreFunction::Softmax) => "scores = \"softmax\"\n",
         None => "",

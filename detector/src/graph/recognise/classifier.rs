@@ -82,10 +82,10 @@ fn kind(evidence: &Evidence<'_>, answer: &Port) -> (Convention, String, Vec<Stri
 }
 
 fn several(candidates: &[&Port]) -> Finding {
-    let outputs: Vec<String> = candidates.iter().map(ToString::to_string).collect();
+    let outputs: Vec<Port> = candidates.iter().copied().cloned().collect();
     Finding::unserved(format!(
         "each of {} could hold the classes; write task, convention and name under [output], or \
          export it with one output",
-        outputs.join(", ")
+        super::listed(&outputs)
     ))
 }

@@ -7,6 +7,9 @@ use crate::model::signature::Port;
 /// The first DETR's number of queries.
 const QUERIES_OF_THE_FIRST: usize = 100;
 
+/// RF-DETR's word for boxes, which no other exporter uses.
+const RF_DETR_BOXES: &str = "dets";
+
 pub(super) fn find(evidence: &Evidence<'_>) -> Option<Finding> {
     let tables = evidence.floats(3);
     let [first, second] = tables[..] else {
@@ -21,7 +24,8 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Option<Finding> {
             || port.name.contains("mask")
     });
     let slots = logits.fixed(2);
-    let (scores, doubt) = score_function(evidence, logits);
+    let is_rf_detr = boxes.name == RF_DETR_BOXES;
+    let (likely, doubt) = score_function(logits, is_rf_detr);
     let mut finding = Finding {
         convention: Some(Convention::Detr),
         task: Some(if masks.is_some() {
@@ -37,11 +41,12 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Option<Finding> {
             image_size: None,
         },
         has_masks: masks.is_some(),
-        class_count: match scores {
+        class_count: match likely {
             ScoreFunction::Sigmoid => slots,
             ScoreFunction::Softmax => slots.map(|slots| slots.saturating_sub(1)),
         },
-        scores: Some(scores),
+        scores: is_rf_detr.then_some(likely),
+        likely_scores: Some(likely),
         because: vec![format!(
             "outputs {boxes} and {logits}: a box and a number a class for each of a number of queries"
         )],
@@ -67,22 +72,26 @@ fn boxes_and_logits<'a>(first: &'a Port, second: &'a Port) -> Option<(&'a Port, 
     }
 }
 
-/// Whether classes stand for themselves or beside each other and nothing cannot be seen; nearly
+/// Whether classes stand for themselves, or beside each other and nothing, cannot be seen; nearly
 /// all networks since the first DETR do the former.
-fn score_function(evidence: &Evidence<'_>, logits: &Port) -> (ScoreFunction, String) {
+fn score_function(logits: &Port, is_rf_detr: bool) -> (ScoreFunction, String) {
     const SLOTS_OF_THE_FIRST: [usize; 2] = [92, 251];
-    let slots = logits.fixed(2);
-    let is_first = slots.is_some_and(|slots| SLOTS_OF_THE_FIRST.contains(&slots))
-        || logits.fixed(1) == Some(QUERIES_OF_THE_FIRST) && !evidence.has_dets();
-    let last = "remove the last label if that slot stands for nothing";
+    const LAST: &str = "remove the last label if that slot stands for nothing";
+    if is_rf_detr {
+        return (ScoreFunction::Sigmoid, LAST.to_owned());
+    }
+    let is_first = logits.fixed(1) == Some(QUERIES_OF_THE_FIRST)
+        || logits
+            .fixed(2)
+            .is_some_and(|slots| SLOTS_OF_THE_FIRST.contains(&slots));
     if is_first {
         let doubt = "scores = \"softmax\" is a guess from the first DETR's numbers of queries and \
-                     classes; write \"sigmoid\" for Deformable, RT- or RF-DETR";
+                     classes; write \"sigmoid\" for Deformable or RT-DETR";
         return (ScoreFunction::Softmax, doubt.to_owned());
     }
     let doubt = format!(
-        "scores = \"sigmoid\" is what Deformable, RT- and RF-DETR have, {last}; write \"softmax\" \
-         for the first DETR"
+        "scores = \"sigmoid\" is a guess, as Deformable and RT-DETR have it, {LAST}; write \
+         \"softmax\" for the first DETR"
     );
     (ScoreFunction::Sigmoid, doubt)
 }
@@ -107,12 +116,5 @@ fn may_be_equal(one: Option<usize>, other: Option<usize>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one == other,
         _ => true,
-    }
-}
-
-impl Evidence<'_> {
-    /// RF-DETR's word for boxes.
-    fn has_dets(&self) -> bool {
-        self.signature.output("dets").is_some()
     }
 }

@@ -2,13 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Finding;
+use super::{Finding, MAX_CLASSES};
 
 /// Keys that exporters store names under.
 const KEYS: [&str; 4] = ["names", "labels", "classes", "class_names"];
-
-/// Classes of one network.
-const MAX_CLASSES: usize = 10_000;
 
 /// The texts in quotes of a list or dictionary as Python or JSON writes it: `{0: 'bolt', 1: 'nut'}`.
 pub(in crate::graph) fn class_names(metadata: &BTreeMap<String, String>) -> Vec<String> {

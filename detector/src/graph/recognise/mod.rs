@@ -21,6 +21,9 @@ use crate::model::signature::{Port, Signature};
 
 pub(super) use labels::class_names;
 
+/// Classes of one network; there are sets of pictures with more than twenty thousand.
+const MAX_CLASSES: usize = 50_000;
+
 /// What Kadr takes a graph for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recognition {
@@ -39,8 +42,10 @@ pub struct Recognition {
     pub has_masks: bool,
     /// Classes that the outputs have room for.
     pub class_count: Option<usize>,
-    /// What makes scores of a DETR's logits.
+    /// What makes scores of a DETR's logits, where that is certain.
     pub scores: Option<ScoreFunction>,
+    /// The same where it is a guess, for a person to confirm.
+    pub likely_scores: Option<ScoreFunction>,
     /// Names of classes that the exporter stored.
     pub labels: Vec<String>,
     /// Why, one finding a line.
@@ -87,6 +92,7 @@ struct Finding {
     has_masks: bool,
     class_count: Option<usize>,
     scores: Option<ScoreFunction>,
+    likely_scores: Option<ScoreFunction>,
     because: Vec<String>,
     doubts: Vec<String>,
 }
@@ -131,6 +137,14 @@ pub fn recognise_with(signature: &Signature, hints: &Hints) -> Recognition {
             listed(&signature.outputs)
         ));
     };
+    if let Some(classes) = finding.class_count
+        && !(1..=MAX_CLASSES).contains(&classes)
+    {
+        return unknown(format!(
+            "the outputs {} would have {classes} classes, and a model has 1 to {MAX_CLASSES}",
+            listed(&signature.outputs)
+        ));
+    }
     let input = finding
         .convention
         .map(|convention| input::guess(&tensor, convention, hints, &mut finding));
@@ -144,6 +158,7 @@ pub fn recognise_with(signature: &Signature, hints: &Hints) -> Recognition {
         has_masks: finding.has_masks,
         class_count: finding.class_count,
         scores: finding.scores,
+        likely_scores: finding.likely_scores,
         labels,
         because: finding.because,
         doubts: finding.doubts,
@@ -185,9 +200,14 @@ impl Evidence<'_> {
     }
 }
 
+/// As many ports as a person reads.
 fn listed(ports: &[Port]) -> String {
-    let ports: Vec<String> = ports.iter().map(Port::to_string).collect();
-    ports.join(", ")
+    const SHOWN: usize = 8;
+    let mut shown: Vec<String> = ports.iter().take(SHOWN).map(Port::to_string).collect();
+    if ports.len() > SHOWN {
+        shown.push(format!("and {} more", ports.len() - SHOWN));
+    }
+    shown.join(", ")
 }
 
 #[cfg(test)]

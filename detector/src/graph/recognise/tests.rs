@@ -244,7 +244,8 @@ fn detr_by_its_queries() {
         "pred_boxes float32 [b, 100, 4]",
     ];
     let found = known("pixel_values float32 [b, 3, h, w]", &first);
-    assert_eq!(found.scores, Some(ScoreFunction::Softmax));
+    assert_eq!(found.scores, None, "it is a guess");
+    assert_eq!(found.likely_scores, Some(ScoreFunction::Softmax));
     assert_eq!(found.class_count, Some(91), "the last slot is nothing");
     assert_eq!(found.task, Some(Task::ObjectDetection));
 
@@ -373,6 +374,17 @@ fn inputs_that_are_no_picture_are_named() {
         outputs: vec![port(logits[0])],
     };
     assert!(recognise(&two).doubts[0].contains("gives one picture"));
+}
+
+#[test]
+fn numbers_of_classes_that_cannot_be_are_not_believed() {
+    let many = unknown(PICTURE, &["y float32 [1, 9000000000000, anchors]"]);
+    assert!(many.contains("8999999999996 classes"), "{many}");
+    let none = [
+        "logits float32 [1, 100, 1]",
+        "pred_boxes float32 [1, 100, 4]",
+    ];
+    assert!(unknown(PICTURE, &none).contains("0 classes"));
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! What is read of files that can be served.
 
+use std::path::Path;
+
 use super::encode::{
     FLOAT, INT8, INT64, Message, Model, floats, graph_attribute, node, opset, tensor,
     tensor_attribute, value,
 };
 use super::{admit, served};
 use crate::graph::{GraphFile, Operator, admitted};
-use crate::model::manifest::{Channels, Convention, Range};
+use crate::model::manifest::{Channels, Convention, Manifest, Range};
 use crate::model::signature::{Dim, Element};
 
 fn counts(file: &GraphFile, name: &str) -> u64 {
@@ -185,7 +187,7 @@ fn typed_numbers_may_stand_one_by_one_or_packed() {
 
 #[test]
 fn the_models_in_the_repository_are_served() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for (file, convention) in [
         ("models/parts/1/model.onnx", Convention::Detectron2),
         ("models/parts/1/model.int8.onnx", Convention::Detectron2),
@@ -204,11 +206,40 @@ fn the_models_in_the_repository_are_served() {
     }
     // The sheet of `parts` says what its graph says.
     let parts = admitted(&root.join("models/parts/1/model.onnx")).unwrap();
-    let manifest =
-        crate::model::manifest::Manifest::read(&root.join("models/parts/model.toml")).unwrap();
+    let manifest = Manifest::read(&root.join("models/parts/model.toml")).unwrap();
     let guessed = parts.recognise().input.unwrap();
     assert_eq!(guessed.layout, manifest.input.layout);
     assert_eq!(guessed.range, manifest.input.range);
     assert_eq!(guessed.channels, manifest.input.channels);
     assert!(parts.facts.weights.learnt() > 1_000_000);
+}
+
+/// The networks that the frameworks themselves exported for the parity tests, each beside a sheet
+/// that was written by hand.
+#[test]
+fn real_exports_are_taken_for_what_they_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity");
+    let mut looked_at = 0;
+    for folder in std::fs::read_dir(root).unwrap() {
+        let folder = folder.unwrap().path();
+        let sheet = folder.join("model.toml");
+        if !sheet.is_file() {
+            continue;
+        }
+        let manifest = Manifest::read(&sheet).unwrap();
+        let graph = admitted(&folder.join("1/model.onnx")).unwrap();
+        let recognition = graph.recognise();
+        let name = &manifest.name;
+        let convention = manifest.output.convention.or(recognition.convention);
+        assert!(convention.is_some(), "{name}: {recognition:?}");
+        assert_eq!(recognition.convention, convention, "{name}");
+        assert_eq!(recognition.task, Some(manifest.task), "{name}");
+        let guessed = recognition.input.unwrap();
+        assert_eq!(guessed.name, manifest.input.name, "{name}");
+        assert_eq!(guessed.layout, manifest.input.layout, "{name}");
+        let scores = manifest.output.scores;
+        assert!(scores.is_none() || recognition.scores.is_none_or(|own| Some(own) == scores));
+        looked_at += 1;
+    }
+    assert!(looked_at > 5, "{looked_at}");
 }

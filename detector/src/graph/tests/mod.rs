@@ -5,16 +5,16 @@ mod facts;
 mod hostile;
 mod mutated;
 
-use std::io::Write as _;
+use std::io::Cursor;
 
-use super::{GraphError, GraphFile, admitted};
+use super::{GraphFile, Refusal};
 use encode::Model;
 
-/// Writes bytes to a file and asks whether it can be served.
-fn admit(bytes: &[u8]) -> Result<GraphFile, GraphError> {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(bytes).unwrap();
-    admitted(file.path())
+/// Whether a file of these bytes can be served.
+fn admit(bytes: &[u8]) -> Result<GraphFile, Refusal> {
+    let file = GraphFile::parse(Cursor::new(bytes), bytes.len() as u64)?;
+    file.facts.admit()?;
+    Ok(file)
 }
 
 /// What is read of a model that can be served.
