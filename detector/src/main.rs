@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cli::ModelCommand;
+use cli::tune::TuneArgs;
 use detector::ServiceArgs;
 
 /// Finds things in pictures with models in ONNX form.
@@ -25,12 +26,16 @@ enum Command {
     /// Looks into the model repository or a file, or runs one model on one picture.
     #[command(subcommand)]
     Model(ModelCommand),
+
+    /// Finds out how a model runs best on this machine, and keeps it for the detector.
+    Tune(TuneArgs),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => return detector::run(*args),
         Command::Model(command) => command.run(),
+        Command::Tune(args) => cli::tune::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

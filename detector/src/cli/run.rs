@@ -7,7 +7,6 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use detector::annotate::Annotator;
 use detector::graph::{admitted, suggest};
-use detector::image::{DEFAULT_MAX_PIXELS, JpegDecoder, RgbImage};
 use detector::jpeg::{DEFAULT_QUALITY, JpegEncoder};
 use detector::model::Model as _;
 use detector::model::manifest::Manifest;
@@ -17,8 +16,8 @@ use detector::model::repository::{
 use detector::onnx::{LoadOptions, OnnxModel, Provider, Runtime, SessionOptions};
 use pipeline::draw::{DrawWishes, Drawing};
 
-use super::RepositoryArgs;
 use super::report::Report;
+use super::{RepositoryArgs, read_jpeg};
 
 /// Labels made up for a file that does not number its classes: more than any network has.
 const UNKNOWN_CLASSES: usize = 1000;
@@ -44,8 +43,8 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "FILE", alias = "annotated")]
     output: Option<PathBuf>,
 
-    /// How the picture is drawn, such as no-labels,opacity:30,rest:grey.
-    #[arg(long, value_name = "WISHES", default_value = "")]
+    /// How the annotated picture is drawn, such as no-labels,opacity:30,rest:grey.
+    #[arg(long, value_name = "WORDS", default_value = "")]
     draw: DrawWishes,
 
     /// The model.toml of an ONNX file; without it, the file itself tells how it is read.
@@ -124,7 +123,10 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         print!("{report}");
     }
     if let Some(path) = &args.output {
-        Annotator::default().draw(&mut image, &prediction, Drawing::default().with(&args.draw));
+        let drawing = Drawing::default()
+            .with(&model.manifest().draw)
+            .with(&args.draw);
+        Annotator::default().draw(&mut image, &prediction, drawing);
         let jpeg = JpegEncoder::new(DEFAULT_QUALITY)?.encode(&image)?;
         std::fs::write(path, &jpeg).with_context(|| format!("cannot write {}", path.display()))?;
     }
@@ -166,12 +168,4 @@ fn recognised(file: &Path) -> anyhow::Result<Manifest> {
     }
     let path = PathBuf::from(format!("{} (as recognised)", file.display()));
     Ok(Manifest::parse(&text, &path)?)
-}
-
-fn read_jpeg(path: &Path) -> anyhow::Result<RgbImage> {
-    let jpeg = std::fs::read(path)
-        .with_context(|| format!("cannot read the picture {}", path.display()))?;
-    JpegDecoder::new(DEFAULT_MAX_PIXELS)?
-        .decode(&jpeg)
-        .with_context(|| format!("cannot decode {}", path.display()))
 }

@@ -25,6 +25,7 @@ use super::{
     shelf::{Loaded, Shelf, ShelfError, Store},
 };
 use crate::model::{Model, Prediction};
+use crate::rollout::Shadows;
 
 /// Loading a large model or looking at a large picture may take this long.
 pub(crate) const MODEL_DEADLINE: Duration = Duration::from_mins(2);
@@ -45,6 +46,7 @@ pub(crate) struct Batch {
 /// Everything the thread owns.
 pub(crate) struct ModelThread<S> {
     pub(crate) shelf: Shelf<S>,
+    pub(crate) shadows: Shadows,
     pub(crate) default_model: ModelRef,
     pub(crate) batches: mpsc::Receiver<Batch>,
     pub(crate) answers: mpsc::Sender<Vec<Outcome<Predicted>>>,
@@ -88,15 +90,28 @@ impl<S: Store + 'static> ModelThread<S> {
             self.part.ready();
             let next = async { timeout(HEARTBEAT, self.batches.recv()).await };
             let Ok(next) = self.runtime.block_on(next) else {
+                self.shelf.take_deliveries();
                 continue;
             };
             let Some(batch) = next else {
                 return self.part.retire();
             };
             let answer = self.look_at(batch);
+            self.show_shadows(&answer);
             if !self.hand_on(answer) {
                 return self.part.retire();
             }
+        }
+    }
+
+    fn show_shadows(&self, answers: &[Outcome<Predicted>]) {
+        for predicted in answers
+            .iter()
+            .filter_map(|answer| answer.value().as_ref().ok())
+        {
+            let (model, source) = (&predicted.model, &predicted.job.frame.source);
+            let (picture, prediction) = (&predicted.picture, &predicted.prediction);
+            self.shadows.show((model, source), picture, prediction);
         }
     }
 
@@ -228,9 +243,10 @@ mod tests {
 
     use super::super::job::tests::job;
     use super::super::metrics::tests::meters;
-    use super::super::shelf::{BatchSizes, tests::FakeStore};
+    use super::super::shelf::tests::FakeStore;
     use super::*;
     use crate::image::RgbImage;
+    use crate::rollout::shadow::tests::shadows;
 
     struct Bench {
         batches: mpsc::Sender<Batch>,
@@ -248,7 +264,8 @@ mod tests {
         let health = Health::new("detector");
         let stop = CancellationToken::new();
         let thread = ModelThread {
-            shelf: Shelf::new(store, 2, BatchSizes::default()),
+            shelf: Shelf::new(store, 2, <_>::default()),
+            shadows: shadows(),
             default_model: "m0".parse().unwrap(),
             batches,
             answers,

@@ -80,7 +80,7 @@ pub struct PartReport {
     pub state: State,
     /// Since when.
     pub since: Timestamp,
-    /// Why it is not ready, and what to do.
+    /// Why it is not ready, or what else an operator should know, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -213,6 +213,12 @@ impl Part {
         }
     }
 
+    /// Turning and working, with something that an operator should know, or nothing any more.
+    pub fn ready_with(&self, remark: Option<&str>) {
+        self.alive();
+        self.change(State::Ready, remark);
+    }
+
     /// Turning, but unable to work. The reason is for an operator: what is wrong and what to do.
     /// Passwords in URLs are removed from it.
     pub fn not_ready(&self, reason: &str) {
@@ -309,6 +315,9 @@ impl Record {
         let (service, part, reason) = (&*self.service, &*self.name, condition.reason.as_deref());
         match condition.state {
             State::NotReady => tracing::warn!(service, part, reason, "part is not ready"),
+            State::Ready if reason.is_some() => {
+                tracing::warn!(service, part, remark = reason, "part is ready");
+            }
             State::Ready => tracing::info!(service, part, "part is ready"),
             State::Starting => tracing::info!(service, part, step = reason, "part is starting"),
             // Told by `log_stall` and by the handle's drop, which know whether it is news.

@@ -177,3 +177,16 @@ fn one_broken_part_makes_the_whole_unready() {
     assert!(!report.ready);
     assert_eq!(report.parts[1].service, "viewer");
 }
+
+#[test]
+fn a_remark_leaves_a_part_ready_until_it_is_taken_back() {
+    let health = HandClock::default().health();
+    let part = health.register("versions", DEADLINE);
+    part.ready_with(Some("parts@2 does not serve"));
+    let report = only_part(&health);
+    assert_eq!(report.state, State::Ready);
+    assert_eq!(report.reason.as_deref(), Some("parts@2 does not serve"));
+    assert!(health.report().ready);
+    part.ready_with(None);
+    assert_eq!(only_part(&health).reason, None);
+}

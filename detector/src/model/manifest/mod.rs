@@ -10,6 +10,7 @@ mod validate;
 
 use std::path::{Path, PathBuf};
 
+use pipeline::draw::DrawWishes;
 use serde::Deserialize;
 
 pub use input::{Channels, InputSpec, Layout, Range, Resize};
@@ -46,6 +47,8 @@ pub struct Manifest {
     pub files: Files,
     /// The classes, in the network's order.
     pub labels: Vec<Label>,
+    /// How annotated pictures are drawn, where nobody wishes otherwise.
+    pub draw: DrawWishes,
 }
 
 /// What a model does.

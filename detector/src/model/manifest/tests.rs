@@ -4,6 +4,7 @@ use super::*;
 
 const PARTS: &str = r##"name = "parts"
 task = "instance-segmentation"
+draw = "opacity:40"
 
 [input]
 name = "image"
@@ -99,6 +100,7 @@ fn a_segmentation_manifest_is_read_whole() {
                 mask: 0.5,
                 overlap: None,
             },
+            draw: "opacity:40".parse().unwrap(),
             max_batch_size: 1,
             files: Files {
                 fp32: "model.onnx".to_owned(),

@@ -54,6 +54,7 @@ impl TryFrom<RawManifest> for Manifest {
                 int8: raw.files.int8.map(file_name).transpose()?,
             },
             labels,
+            draw: raw.draw,
         })
     }
 }
