@@ -1,9 +1,10 @@
 //! The decoded picture: RGB bytes with a size that fits them, and the JPEG decoder that makes it.
 
+mod foreign;
 mod spare;
 
 use pipeline::mask::{MAX_PIXELS, MAX_SIDE};
-use turbojpeg::{Decompressor, Image, PixelFormat};
+use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
 /// Pixels a JPEG may unfold to unless the caller says otherwise: 8K with room to spare.
 pub const DEFAULT_MAX_PIXELS: u64 = 64 * 1024 * 1024;
@@ -13,6 +14,9 @@ const MAX_SCANS: u32 = 100;
 
 /// Bytes of one RGB pixel.
 const CHANNELS: usize = 3;
+
+/// Bytes of one pixel of cyan, magenta, yellow and black.
+const INKS: usize = 4;
 
 /// A decoded frame: rows from the top, three bytes (red, green, blue) a pixel, no padding.
 #[derive(Clone, PartialEq, Eq)]
@@ -141,7 +145,7 @@ impl JpegDecoder {
         })
     }
 
-    /// Decodes a whole JPEG; a truncated one is an error.
+    /// Decodes a whole JPEG into RGB with its top at the top; a truncated one is an error.
     pub fn decode(&mut self, jpeg: &[u8]) -> Result<RgbImage, ImageError> {
         let outcome = self.decode_once(jpeg);
         if outcome.is_err() {
@@ -165,17 +169,35 @@ impl JpegDecoder {
                 max_pixels: self.max_pixels,
             });
         }
-        let pitch = width * CHANNELS;
+        let pixels = if matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
+            let inks = self.decompress(jpeg, (width, height), (PixelFormat::CMYK, INKS))?;
+            let mut rgb = Vec::with_capacity(width * height * CHANNELS);
+            foreign::append_rgb_of_inks(&inks, foreign::has_inverted_inks(jpeg), &mut rgb);
+            rgb
+        } else {
+            self.decompress(jpeg, (width, height), (PixelFormat::RGB, CHANNELS))?
+        };
+        let image = RgbImage::new(width as u32, height as u32, pixels)?;
+        foreign::upright(image, foreign::orientation_of(jpeg))
+    }
+
+    fn decompress(
+        &mut self,
+        jpeg: &[u8],
+        (width, height): (usize, usize),
+        (format, bytes_per_pixel): (PixelFormat, usize),
+    ) -> Result<Vec<u8>, ImageError> {
+        let pitch = width * bytes_per_pixel;
         let mut pixels = spare::take(pitch * height);
         let output = Image {
             pixels: pixels.as_mut_slice(),
             width,
             pitch,
             height,
-            format: PixelFormat::RGB,
+            format,
         };
         self.decompressor.decompress(jpeg, output)?;
-        RgbImage::new(width as u32, height as u32, pixels)
+        Ok(pixels)
     }
 }
 
@@ -216,6 +238,62 @@ mod tests {
                 assert!(decoded.abs_diff(painted) <= 3, "{pixel:?}");
             }
         }
+    }
+
+    #[test]
+    fn grey_and_inks_become_rgb() {
+        let grey = Image {
+            pixels: &[77_u8; 40 * 30][..],
+            width: 40,
+            pitch: 40,
+            height: 30,
+            format: PixelFormat::GRAY,
+        };
+        // Half of the cyan and nothing else, as little ink is stored by a low number here.
+        let inks = [128_u8, 0, 0, 0].repeat(40 * 30);
+        let inks = Image {
+            pixels: &inks[..],
+            width: 40,
+            pitch: 160,
+            height: 30,
+            format: PixelFormat::CMYK,
+        };
+        let mut decoder = JpegDecoder::new(DEFAULT_MAX_PIXELS).unwrap();
+        let mut decoded = |jpeg: &[u8]| {
+            let image = decoder.decode(jpeg).unwrap();
+            assert_eq!((image.width(), image.height()), (40, 30));
+            image.pixels()[..3].to_vec()
+        };
+        let grey = turbojpeg::compress(grey, 95, turbojpeg::Subsamp::Gray).unwrap();
+        assert_eq!(decoded(&grey), [77; 3]);
+        let inks = turbojpeg::compress(inks, 95, turbojpeg::Subsamp::None).unwrap();
+        let is_adobe = inks.windows(5).any(|bytes| bytes == b"Adobe");
+        let expected = if is_adobe { [0, 0, 0] } else { [127, 255, 255] };
+        for (value, wanted) in decoded(&inks).into_iter().zip(expected) {
+            assert!(value.abs_diff(wanted) <= 3, "{value} {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_lies_on_its_side_is_stood_up() {
+        let half = |red: u8, blue: u8| [red, 0, blue].repeat(20);
+        let pixels = [half(250, 0), half(0, 250)].concat().repeat(30);
+        let stored = Image {
+            pixels: &pixels[..],
+            width: 40,
+            pitch: 120,
+            height: 30,
+            format: PixelFormat::RGB,
+        };
+        let jpeg = turbojpeg::compress(stored, 95, turbojpeg::Subsamp::None).unwrap();
+        // What was to the left belongs to the top.
+        let note = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let jpeg = [&jpeg[..2], note, &jpeg[2..]].concat();
+        let mut decoder = JpegDecoder::new(DEFAULT_MAX_PIXELS).unwrap();
+        let image = decoder.decode(&jpeg).unwrap();
+        assert_eq!((image.width(), image.height()), (30, 40));
+        let is_red = |row: usize| image.pixels()[row * 90 + 45] > 200;
+        assert!(is_red(2) && !is_red(37), "{:?}", &image.pixels()[..3]);
     }
 
     #[test]

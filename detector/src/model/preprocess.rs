@@ -147,7 +147,7 @@ impl Preprocessor {
                 pad,
                 step,
             };
-            let values = &mut tensor[start + first..][..(pixels - 1) * step + 1];
+            let values = &mut tensor[start + first..][..=(pixels - 1) * step];
             match self.channels {
                 Channels::Rgb => lane.fill(content_rgb, values, |rgb| f32::from(rgb[channel])),
                 Channels::Bgr => lane.fill(content_rgb, values, |rgb| f32::from(rgb[2 - channel])),

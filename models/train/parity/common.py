@@ -171,6 +171,12 @@ def spread(layer: nn.Module, run, wanted: float, centre: float = 0.0) -> None:
     layer.bias.copy_((layer.bias - mean) * wanted / deviation + centre)
 
 
+@torch.no_grad()
+def smooth_masks(upscaling: nn.ConvTranspose2d) -> None:
+    """Lets the four pixels that one becomes be equal, as random ones make a chessboard of every mask."""
+    upscaling.weight.copy_(upscaling.weight.mean((2, 3), keepdim=True).expand_as(upscaling.weight) * 2)
+
+
 def threshold_for(cases: list[list[dict]], scene: int = 3, empty: tuple[int, ...] = ()) -> float:
     """A score threshold far from every score: with some answers to the scene, small and large, and none to some picture.
 
@@ -211,7 +217,7 @@ class Fixture:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def export(self, network: nn.Module, example: torch.Tensor, outputs: list[str], axes: dict, slim: bool = True) -> None:
+    def export(self, network: nn.Module, example: torch.Tensor, outputs: list[str], axes: dict) -> None:
         """Writes the graph, made as small as it goes."""
         import onnx
         import onnxslim
@@ -221,8 +227,7 @@ class Fixture:
             network.eval(), (example,), str(path), input_names=[self.input["name"]], output_names=outputs,
             dynamic_axes=axes, opset_version=OPSET, dynamo=False,
         )
-        if slim:
-            onnx.save(onnxslim.slim(onnx.load(path)), path)
+        onnx.save(onnxslim.slim(onnx.load(path)), path)
         print(f"{self.name}: {path.stat().st_size / 1000:.0f} kB")
 
     def write(self, cases: list[list[dict]], key: str = "detections", pictures: list = PICTURES) -> None:

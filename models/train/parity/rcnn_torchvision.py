@@ -10,7 +10,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import MultiScaleRoIAlign
 
-from common import PICTURES, Fixture, detection, feed, picture, scramble, spread, threshold_for
+from common import PICTURES, Fixture, detection, feed, picture, scramble, smooth_masks, spread, threshold_for
 
 LABELS = ["bolt", "nut", "gear"]
 
@@ -86,7 +86,8 @@ def make(name: str, with_masks: bool, seed: int) -> None:
     spread(network.roi_heads.box_predictor.cls_score, lambda: model(scene), 2.0)
     spread(network.roi_heads.box_predictor.bbox_pred, lambda: model(scene), 0.5)
     if with_masks:
-        spread(network.roi_heads.mask_predictor.mask_fcn_logits, lambda: model(scene), 2.0)
+        smooth_masks(network.roi_heads.mask_predictor.conv5_mask)
+        spread(network.roi_heads.mask_predictor.mask_fcn_logits, lambda: model(scene), 1.0, centre=1.0)
     answers = [(model(tensor), placement) for tensor, placement in fed]
     least = threshold_for([decode(answer, placement, 0.05) for answer, placement in answers], empty=(2, 5))
     fixture = Fixture(

@@ -21,7 +21,8 @@ class Segmenter(nn.Module):
         self.last = nn.Conv2d(16, classes, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.last(self.stages(images))
+        # Smooth, so that classes have areas and not only edges.
+        return self.last(nn.functional.avg_pool2d(self.stages(images), 5, 1, 2))
 
 
 class Finished(nn.Module):

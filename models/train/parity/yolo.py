@@ -53,7 +53,8 @@ class Yolo(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         features = self.stem(images)
-        prototypes = self.prototypes(features)
+        # Smooth, so that masks have areas and not only edges.
+        prototypes = self.prototypes(nn.functional.avg_pool2d(features, 7, 1, 3))
         answers = []
         for stage, head in zip(self.stages, self.heads):
             features = stage(features)
@@ -93,9 +94,9 @@ def make(name: str, with_masks: bool, seed: int) -> None:
     scene = fed[0][0][None]
     for head in network.heads:
         spread(head.scores, lambda: network(scene), 1.5, centre=-2.0)
-        spread(head.boxes, lambda: network(scene), 1.0)
+        spread(head.boxes, lambda: network(scene), 0.6)
         if with_masks:
-            spread(head.coefficients, lambda: network(scene), 1.0)
+            spread(head.coefficients, lambda: network(scene), 1.0, centre=1.0)
     spread(network.prototypes, lambda: network(scene), 1.0)
     answers = [(network(tensor[None]), placement) for tensor, placement in fed]
     least = threshold_for([decode(answer, placement, 0.2) for answer, placement in answers])

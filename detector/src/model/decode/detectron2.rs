@@ -19,7 +19,7 @@ use crate::model::paste::{MaskGrid, Paster};
 use crate::model::signature::Signature;
 
 const BOXES: Part = Part {
-    part: "boxes",
+    role: "boxes",
     names: &["boxes", "pred_boxes"],
     kind: Kind::Floats,
     shapes: &[&[None, Some(4)]],
@@ -27,7 +27,7 @@ const BOXES: Part = Part {
 };
 
 const CLASSES: Part = Part {
-    part: "classes",
+    role: "classes",
     names: &["classes", "pred_classes", "labels"],
     kind: Kind::Integers,
     shapes: &[&[None]],
@@ -35,7 +35,7 @@ const CLASSES: Part = Part {
 };
 
 const SCORES: Part = Part {
-    part: "scores",
+    role: "scores",
     names: &["scores"],
     kind: Kind::Floats,
     shapes: &[&[None]],
@@ -43,7 +43,7 @@ const SCORES: Part = Part {
 };
 
 const MASKS: Part = Part {
-    part: "masks",
+    role: "masks",
     names: &["masks", "pred_masks"],
     kind: Kind::Masks,
     shapes: &[&[None, None, None], &[None, Some(1), None, None]],
@@ -51,7 +51,7 @@ const MASKS: Part = Part {
 };
 
 const IMAGE_SIZE: Part = Part {
-    part: "image_size",
+    role: "image_size",
     names: &["image_size"],
     kind: Kind::Integers,
     shapes: &[&[Some(2)]],
@@ -132,6 +132,7 @@ enum MaskForm<'a> {
         masks: &'a Masks<'a>,
         width: usize,
         height: usize,
+        frame: Size,
     },
     /// Each covers all that the network sees.
     Pasted {
@@ -181,7 +182,7 @@ impl InstanceDecoder {
                 class,
                 score,
                 corners,
-                mask: self.mask(&mut masks, index, corners, way_back.frame()),
+                mask: self.mask(&mut masks, index, corners),
             };
             instances.push(self.rules.instance(&self.names.scores, found)?);
         }
@@ -202,19 +203,14 @@ impl InstanceDecoder {
         ranked
     }
 
-    fn mask(
-        &mut self,
-        masks: &mut MaskForm<'_>,
-        index: usize,
-        corners: Corners,
-        frame: Size,
-    ) -> Option<Mask> {
+    fn mask(&mut self, masks: &mut MaskForm<'_>, index: usize, corners: Corners) -> Option<Mask> {
         match masks {
             MaskForm::Absent => None,
             &mut MaskForm::InBox {
                 masks,
                 width,
                 height,
+                frame,
             } => {
                 let cells = masks.cells(index * width * height..(index + 1) * width * height);
                 let grid = MaskGrid {
@@ -287,6 +283,7 @@ impl InstanceDecoder {
             masks,
             width,
             height,
+            frame: way_back.frame(),
         })
     }
 

@@ -16,7 +16,7 @@ use crate::model::manifest::{OutputNames, ScoreFunction};
 use crate::model::signature::Signature;
 
 const BOXES: Part = Part {
-    part: "boxes",
+    role: "boxes",
     names: &["pred_boxes", "dets", "boxes"],
     kind: Kind::Floats,
     shapes: &[&[None, None, Some(4)]],
@@ -24,7 +24,7 @@ const BOXES: Part = Part {
 };
 
 const LOGITS: Part = Part {
-    part: "scores",
+    role: "scores",
     names: &["logits", "pred_logits", "labels", "scores"],
     kind: Kind::Floats,
     shapes: &[&[None, None, None]],
@@ -32,7 +32,7 @@ const LOGITS: Part = Part {
 };
 
 const MASKS: Part = Part {
-    part: "masks",
+    role: "masks",
     names: &["pred_masks", "masks"],
     kind: Kind::Floats,
     shapes: &[&[None, None, None, None]],

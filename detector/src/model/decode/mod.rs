@@ -1,14 +1,10 @@
 //! From the numbers a network answers with to what they mean; no engine in it.
 //!
-//! One file a convention, which knows the names and the shapes of its outputs:
+//! One file a convention, which knows the names and the shapes of its outputs: finished detections
+//! from Detectron2 and torchvision, anchors and prototypes from YOLO, queries from DETR, a class for
+//! each pixel, and classes of the whole picture.
 //!
-//! - [`detectron2`]: finished detections, from Detectron2 and torchvision
-//! - [`yolo`]: anchors and prototypes of masks
-//! - [`detr`]: queries
-//! - [`semantic`]: a class for each pixel
-//! - [`classifier`]: classes of the whole picture
-//!
-//! and what they share: `ports` finds their outputs in a graph, `instances` makes instances of their
+//! What they share: `ports` finds their outputs in a graph, `instances` makes instances of their
 //! answers, `nms` sorts out boxes that lie on each other.
 
 pub mod classifier;

@@ -18,7 +18,7 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     /// What `model.toml` calls it, as in `names = { boxes = … }`.
-    pub(super) part: &'static str,
+    pub(super) role: &'static str,
     /// What exporters call it, the likeliest first.
     pub(super) names: &'static [&'static str],
     pub(super) kind: Kind,
@@ -85,7 +85,7 @@ impl<'a> Finder<'a> {
     /// The output that plays the part.
     pub(super) fn find(&mut self, part: Part, given: Option<&str>) -> Result<&'a Port, PortError> {
         self.find_if_any(part, given)?.ok_or(PortError::NotFound {
-            part: part.part,
+            part: part.role,
             form: part.form,
         })
     }
@@ -98,7 +98,7 @@ impl<'a> Finder<'a> {
     ) -> Result<Option<&'a Port>, PortError> {
         let found = match given {
             Some(name) => Some(self.signature.output(name).ok_or(PortError::NoSuchName {
-                part: part.part,
+                part: part.role,
                 wanted: name.to_owned(),
             })?),
             None => match self.known_by_name(part) {
@@ -111,7 +111,7 @@ impl<'a> Finder<'a> {
         };
         if !part.allows(port) {
             return Err(PortError::WrongForm {
-                part: part.part,
+                part: part.role,
                 found: port.to_string(),
                 form: part.form,
             });
@@ -139,7 +139,7 @@ impl<'a> Finder<'a> {
             _ => {
                 let names: Vec<&str> = candidates.iter().map(|port| port.name.as_str()).collect();
                 Err(PortError::Ambiguous {
-                    part: part.part,
+                    part: part.role,
                     candidates: names.join(", "),
                 })
             }
@@ -193,7 +193,7 @@ mod tests {
     use crate::model::signature::Dim;
 
     const BOXES: Part = Part {
-        part: "boxes",
+        role: "boxes",
         names: &["boxes", "dets"],
         kind: Kind::Floats,
         shapes: &[&[None, Some(4)]],

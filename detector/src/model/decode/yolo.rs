@@ -32,7 +32,7 @@ const SORTED_OUT: usize = 6;
 const NOWHERE: f32 = -1e30;
 
 const TABLE: Part = Part {
-    part: "boxes",
+    role: "boxes",
     names: &["output0", "output", "predictions"],
     kind: Kind::Floats,
     shapes: &[&[None, None, None]],
@@ -40,7 +40,7 @@ const TABLE: Part = Part {
 };
 
 const PROTOTYPES: Part = Part {
-    part: "masks",
+    role: "masks",
     names: &["output1", "proto", "protos", "prototypes"],
     kind: Kind::Floats,
     shapes: &[&[None, None, None, None]],
@@ -105,6 +105,13 @@ enum Form {
     SortedOut { instances: usize },
 }
 
+/// The table of one image.
+#[derive(Clone, Copy)]
+struct Table<'a> {
+    values: &'a [f32],
+    form: Form,
+}
+
 /// The prototypes of one image.
 #[derive(Clone, Copy)]
 struct Prototypes<'a> {
@@ -112,6 +119,13 @@ struct Prototypes<'a> {
     count: usize,
     width: usize,
     height: usize,
+}
+
+/// What the masks of one image are made with.
+struct MaskSource<'a> {
+    prototypes: Prototypes<'a>,
+    way_back: FrameFromNetwork,
+    paster: FieldPaster,
 }
 
 impl YoloDecoder {
@@ -142,7 +156,10 @@ impl YoloDecoder {
         let table_length = outputs.table.values.len() / frames.len().max(1);
         let mut decoded = Vec::with_capacity(frames.len());
         for (image, frame) in frames.iter().enumerate() {
-            let table = &outputs.table.values[image * table_length..][..table_length];
+            let table = Table {
+                values: &outputs.table.values[image * table_length..][..table_length],
+                form,
+            };
             let masks = match (&outputs.prototypes, prototypes) {
                 (Some(tensor), Some([count, height, width])) if self.rules.has_masks => {
                     let length = count * height * width;
@@ -155,38 +172,37 @@ impl YoloDecoder {
                 }
                 _ => None,
             };
-            decoded.push(self.decode_image(table, form, masks, frame)?);
+            decoded.push(self.decode_image(table, masks, frame)?);
         }
         Ok(decoded)
     }
 
     fn decode_image(
         &mut self,
-        table: &[f32],
-        form: Form,
+        table: Table<'_>,
         prototypes: Option<Prototypes<'_>>,
         frame: &PlacedFrame,
     ) -> Result<Vec<Instance>, OutputError> {
-        let candidates = match form {
-            Form::Anchors { anchors } => self.best_anchors(table, anchors),
-            Form::SortedOut { instances } => self.rows(table, instances)?,
+        let candidates = match table.form {
+            Form::Anchors { anchors } => self.best_anchors(table.values, anchors),
+            Form::SortedOut { instances } => self.rows(table.values, instances)?,
         };
         let way_back = frame.frame_from_network(None);
-        let mut paster = prototypes
-            .map(|prototypes| FieldPaster::new(way_back, prototypes.width, prototypes.height));
+        let mut masks = prototypes.map(|prototypes| MaskSource {
+            prototypes,
+            way_back,
+            paster: FieldPaster::new(way_back, prototypes.width, prototypes.height),
+        });
         let mut instances = Vec::with_capacity(candidates.len());
         for candidate in &candidates {
             let corners = way_back.box_in_frame(candidate.corners);
             if !corners.has_area() {
                 continue;
             }
-            let mask = match (&prototypes, &mut paster) {
-                (Some(prototypes), Some(paster)) => {
-                    let weights = coefficients_of(table, form, candidate.index, prototypes.count);
-                    Some(self.mask(prototypes, &weights, paster, (candidate, &way_back)))
-                }
-                _ => None,
-            };
+            let mask = masks.as_mut().map(|masks| {
+                let weights = table.coefficients(candidate.index, masks.prototypes.count);
+                self.mask(masks, &weights, candidate)
+            });
             let found = Found {
                 class: candidate.class,
                 score: candidate.score,
@@ -252,23 +268,19 @@ impl YoloDecoder {
     /// The mask of one instance, mixed only where its box lies.
     fn mask(
         &mut self,
-        prototypes: &Prototypes<'_>,
+        source: &mut MaskSource<'_>,
         weights: &[f32],
-        paster: &mut FieldPaster,
-        (candidate, way_back): (&Candidate, &FrameFromNetwork),
+        candidate: &Candidate,
     ) -> Mask {
-        let &Prototypes { width, height, .. } = prototypes;
-        let network = way_back.network();
-        let columns = cells_under(
-            candidate.corners.x0,
-            candidate.corners.x1,
-            (width, network.width),
-        );
-        let rows = cells_under(
-            candidate.corners.y0,
-            candidate.corners.y1,
-            (height, network.height),
-        );
+        let MaskSource {
+            prototypes,
+            way_back,
+            paster,
+        } = source;
+        let &mut Prototypes { width, height, .. } = prototypes;
+        let (network, edges) = (way_back.network(), candidate.corners);
+        let columns = cells_under(edges.x0, edges.x1, (width, network.width));
+        let rows = cells_under(edges.y0, edges.y1, (height, network.height));
         self.mixed.clear();
         self.mixed.resize(width * height, NOWHERE);
         for row in rows {
@@ -343,18 +355,20 @@ impl YoloDecoder {
     }
 }
 
-/// The mask coefficients of an anchor or a row.
-fn coefficients_of(table: &[f32], form: Form, index: usize, count: usize) -> Vec<f32> {
-    match form {
-        Form::Anchors { anchors } => {
-            let first = table.len() / anchors - count;
-            (first..first + count)
-                .map(|row| table[row * anchors + index])
-                .collect()
-        }
-        Form::SortedOut { instances } => {
-            let length = table.len() / instances;
-            table[index * length + SORTED_OUT..][..count].to_vec()
+impl Table<'_> {
+    /// The mask coefficients of an anchor or a row.
+    fn coefficients(&self, index: usize, count: usize) -> Vec<f32> {
+        match self.form {
+            Form::Anchors { anchors } => {
+                let first = self.values.len() / anchors - count;
+                (first..first + count)
+                    .map(|row| self.values[row * anchors + index])
+                    .collect()
+            }
+            Form::SortedOut { instances } => {
+                let length = self.values.len() / instances;
+                self.values[index * length + SORTED_OUT..][..count].to_vec()
+            }
         }
     }
 }

@@ -279,3 +279,145 @@ fn a_missing_file_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn a_convention_may_be_left_out_and_is_checked_later() {
+    let text = PARTS.replacen("convention = \"detectron2\"\n", "max_detections = 7\n", 1);
+    let manifest = parse(&text).unwrap();
+    assert_eq!(manifest.output.convention, None);
+    assert_eq!(manifest.output.max_detections, 7);
+    assert_eq!(manifest.check_convention(Convention::Torchvision), Ok(()));
+    let clash = manifest.check_convention(Convention::Logits).unwrap_err();
+    let message = clash.to_string();
+    assert!(
+        message.contains("convention = \"detectron2\" or \"torchvision\" or \"yolo\" or \"detr\""),
+        "{message}"
+    );
+    let with_overlap = text.replacen("mask = 0.5", "mask = 0.5\noverlap = 0.6", 1);
+    let manifest = parse(&with_overlap).unwrap();
+    assert_eq!(manifest.check_convention(Convention::Yolo), Ok(()));
+    assert!(manifest.check_convention(Convention::Detr).is_err());
+}
+
+#[test]
+fn every_convention_belongs_to_a_task() {
+    for convention in Convention::ALL {
+        let word = format!("\"{}\"", convention.as_str());
+        let is_known = PARTS.replacen("\"detectron2\"", &word, 1);
+        for task in [
+            "instance-segmentation",
+            "classification",
+            "semantic-segmentation",
+        ] {
+            let text = is_known
+                .replacen("instance-segmentation", task, 1)
+                .replacen("mask = 0.5\n", "", 1);
+            let fits = parse(&text).is_ok();
+            let task = parse(&text.replacen(&format!("convention = {word}\n"), "", 1))
+                .unwrap()
+                .task;
+            assert_eq!(fits, convention.answers(task), "{word} {task:?}");
+        }
+    }
+}
+
+#[test]
+fn outputs_that_a_graph_names_in_its_own_way_are_named() {
+    let text = PARTS.replacen(
+        "convention = \"detectron2\"",
+        "convention = \"detr\"\nscores = \"softmax\"\nnames = { boxes = \"dets\", masks = \"m\" }",
+        1,
+    );
+    let output = parse(&text).unwrap().output;
+    assert_eq!(output.scores, Some(ScoreFunction::Softmax));
+    assert_eq!(output.names.boxes.as_deref(), Some("dets"));
+    assert_eq!(output.names.scores, None);
+}
+
+#[test]
+fn the_input_may_be_interleaved_native_and_not_antialiased() {
+    let native = PARTS.replacen("\"chw\"", "\"nhwc\"", 1).replacen(
+        "mode = \"shortest-edge\", shortest = 320, longest = 640",
+        "mode = \"none\", antialias = false",
+        1,
+    );
+    let input = parse(&native).unwrap().input;
+    assert!(input.layout.has_batch() && input.layout.is_interleaved());
+    assert_eq!(input.resize, Resize::Native { longest: 4096 });
+    assert!(!input.antialias);
+}
+
+#[test]
+fn fields_of_other_tasks_and_conventions_are_refused() {
+    let cases = [
+        (
+            "detectron2\"",
+            "detectron2\"\nscores = \"sigmoid\"",
+            ":13: ",
+            "remove scores",
+        ),
+        (
+            "mask = 0.5",
+            "mask = 0.5\noverlap = 0.5",
+            ":17: ",
+            "remove overlap",
+        ),
+        (
+            "detectron2\"",
+            "detectron2\"\nname = \"boxes\"",
+            ":13: ",
+            "names = {",
+        ),
+        (
+            "detectron2\"",
+            "detectron2\"\nbackground = 0",
+            ":13: ",
+            "semantic segmentation",
+        ),
+        (
+            "detectron2\"",
+            "detectron2\"\nmax_detections = 0",
+            ":13: ",
+            "from 1 to 10000",
+        ),
+        (
+            "mode = \"shortest-edge\"",
+            "mode = \"none\"",
+            ":9: ",
+            "remove shortest",
+        ),
+        (
+            "instance-segmentation",
+            "object-detection",
+            ":16: ",
+            "remove mask",
+        ),
+        (
+            "detectron2\"",
+            "detectron2\"\nnames = { box = \"b\" }",
+            ":13:",
+            "unknown field",
+        ),
+    ];
+    for (old, new, line, expected) in cases {
+        let message = complaint(old, new);
+        assert!(message.contains(line), "{new}: {message}");
+        assert!(message.contains(expected), "{new}: {message}");
+    }
+    let semantic = PARTS
+        .replacen("instance-segmentation", "semantic-segmentation", 1)
+        .replacen("detectron2", "semantic", 1);
+    let background = |class: &str| {
+        let line = format!("\"semantic\"\nbackground = {class}");
+        parse(&semantic.replacen("\"semantic\"", &line, 1))
+    };
+    assert_eq!(background("1").unwrap().output.background, Some(1));
+    assert!(
+        background("2")
+            .unwrap_err()
+            .to_string()
+            .contains("from 0 to 1")
+    );
+    let names = semantic.replacen("\"semantic\"", "\"semantic\"\nnames = { boxes = \"b\" }", 1);
+    assert!(parse(&names).unwrap_err().to_string().contains("name = …"));
+}

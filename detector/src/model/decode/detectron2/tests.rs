@@ -263,8 +263,7 @@ fn masks_as_large_as_the_network_sees_are_pasted_already() {
     }
     let found = outputs.decode().unwrap();
     let mask = found[0].segmentation.as_ref().unwrap();
-    let BBox { x, y, w, h } = mask.bbox();
-    assert_eq!([x, y, w, h], [6.0, 10.0, 4.0, 2.0]);
+    assert_eq!(mask.bbox(), BBox::from([6.0, 10.0, 4.0, 2.0]));
     assert_eq!(found[0].area, 8);
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::geometry::{Placement, Size};
 use crate::model::manifest::{Label, Thresholds};
+use pipeline::detections::BBox;
 
 const FRAME: Size = Size {
     width: 32,
@@ -122,7 +123,7 @@ fn masks_are_logits_over_the_whole_input_and_may_leave_the_box() {
     let areas: Vec<u32> = found[0].iter().map(|instance| instance.area).collect();
     assert_eq!(areas, [0, 16 * 16]);
     let mask = found[0][1].segmentation.as_ref().unwrap();
-    assert_eq!(<[f32; 4]>::from(mask.bbox()), [0.0, 0.0, 16.0, 16.0]);
+    assert_eq!(mask.bbox(), BBox::from([0.0, 0.0, 16.0, 16.0]));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use cells::{Cells, Logits, Strides};
 use class_map::ClassMap;
 
 const CLASSES: Part = Part {
-    part: "classes",
+    role: "classes",
     names: &["logits", "out", "output", "semantic", "classes"],
     kind: Kind::FloatsOrIntegers,
     shapes: &[

@@ -76,8 +76,7 @@ fn boxes_come_out_of_the_letterbox_into_the_frame() {
     assert_eq!(found.len(), 1);
     let nut = &found[0];
     assert_eq!((nut.label.as_str(), nut.category_id), ("nut", 2));
-    let BBox { x, y, w, h } = nut.bbox;
-    assert_eq!([x, y, w, h], [12.0, 6.0, 8.0, 4.0]);
+    assert_eq!(nut.bbox, BBox::from([12.0, 6.0, 8.0, 4.0]));
     assert_eq!((nut.area, &nut.segmentation), (32, &None));
 }
 
@@ -87,16 +86,15 @@ fn masks_are_mixed_of_the_prototypes_and_cut_to_their_box() {
     let anchor = |left: f32, below: f32| [8.0, 8.0, 16.0, 8.0, 0.9, 0.0, left, below];
     let mask_of = |left: f32, below: f32| {
         let found = decode(&[anchor(left, below)], true).unwrap();
-        let bbox = found[0].segmentation.as_ref().unwrap().bbox();
-        <[f32; 4]>::from(bbox)
+        found[0].segmentation.as_ref().unwrap().bbox()
     };
-    assert_eq!(mask_of(1.0, 0.0), [0.0, 0.0, 16.0, 16.0]);
-    assert_eq!(mask_of(0.0, 1.0), [0.0, 8.0, 32.0, 8.0]);
-    assert_eq!(mask_of(-1.0, 0.0), [16.0, 0.0, 16.0, 16.0]);
+    assert_eq!(mask_of(1.0, 0.0), BBox::from([0.0, 0.0, 16.0, 16.0]));
+    assert_eq!(mask_of(0.0, 1.0), BBox::from([0.0, 8.0, 32.0, 8.0]));
+    assert_eq!(mask_of(-1.0, 0.0), BBox::from([16.0, 0.0, 16.0, 16.0]));
     let inner = [8.0, 8.0, 8.0, 4.0, 0.9, 0.0, 1.0, 0.0];
     let found = decode(&[inner], true).unwrap();
     let mask = found[0].segmentation.as_ref().unwrap();
-    assert_eq!(<[f32; 4]>::from(mask.bbox()), [8.0, 4.0, 8.0, 8.0]);
+    assert_eq!(mask.bbox(), BBox::from([8.0, 4.0, 8.0, 8.0]));
     assert_eq!(found[0].area, 64);
 }
 
@@ -131,7 +129,7 @@ fn a_table_that_is_sorted_out_is_read_row_by_row() {
     let found = decode(&values).unwrap().remove(0);
     let labels: Vec<&str> = found.iter().map(|found| found.label.as_str()).collect();
     assert_eq!(labels, ["bolt", "nut"]);
-    assert_eq!(<[f32; 4]>::from(found[1].bbox), [8.0, 4.0, 8.0, 8.0]);
+    assert_eq!(found[1].bbox, BBox::from([8.0, 4.0, 8.0, 8.0]));
     assert_eq!(found[0].area, 16 * 16);
     let mut strange = values.clone();
     strange[5] = 7.0;
