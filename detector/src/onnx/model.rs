@@ -12,7 +12,7 @@ use crate::model::geometry::{Placement, Size};
 use crate::model::manifest::{Convention, InputSpec, Layout, Manifest, Resize};
 use crate::model::preprocess::Preprocessor;
 use crate::model::repository::{Precision, RepositoryError, ResolvedModel};
-use crate::model::{Model, ModelError, Prediction};
+use crate::model::{Interrupter, Model, ModelError, Prediction};
 
 /// How a model is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,6 +137,10 @@ impl Model for OnnxModel {
             predictions.extend(self.predict_batch(batch)?);
         }
         Ok(predictions)
+    }
+
+    fn interrupter(&self) -> Interrupter {
+        self.graph.interrupter()
     }
 }
 

@@ -1,13 +1,16 @@
 //! A graph on a device: loaded with its options, checked and run by the names in its manifest.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{Session, SessionOutputs};
+use ort::session::{NoSelectedOutputs, RunOptions, Session, SessionOutputs};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::Runtime;
 use super::provider::{Provider, SessionOptions, execution_providers, no_provider};
+use crate::model::Interrupter;
 use crate::model::decode::Tensor;
 
 /// Why a graph cannot be loaded or run.
@@ -82,6 +85,18 @@ pub enum SessionError {
 pub(super) struct Graph {
     session: Session,
     path: PathBuf,
+    /// Shared with whoever may have to end a run.
+    leash: Leash,
+}
+
+/// What ends a run; `RunOptions` has no `Debug`.
+#[derive(Clone)]
+struct Leash(Arc<RunOptions<NoSelectedOutputs>>);
+
+impl fmt::Debug for Leash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Leash")
+    }
 }
 
 impl Graph {
@@ -103,6 +118,17 @@ impl Graph {
         Ok(Self {
             session,
             path: path.to_owned(),
+            leash: Leash(Arc::new(RunOptions::new().map_err(unloadable)?)),
+        })
+    }
+
+    /// Ends the run that is under way; no later one succeeds.
+    pub(super) fn interrupter(&self) -> Interrupter {
+        let leash = self.leash.clone();
+        Interrupter::new(move || {
+            if let Err(error) = leash.0.terminate() {
+                tracing::error!(%error, "a model run cannot be told to end");
+            }
         })
     }
 
@@ -181,7 +207,7 @@ impl Graph {
         let tensor = TensorRef::from_array_view((shape, values)).map_err(failed)?;
         let outputs = self
             .session
-            .run(ort::inputs![name => tensor])
+            .run_with_options(ort::inputs![name => tensor], &*self.leash.0)
             .map_err(failed)?;
         read(&Answer { outputs, path })
     }

@@ -6,7 +6,8 @@
 //! - [`args`]: the flags that only the detector has
 //! - `intake`: reads both lanes; `scheduler` says which frame is next
 //! - `decode`: JPEG to pixels, off the async threads
-//! - `model_thread`: the one place where models run; `shelf` keeps the loaded ones
+//! - `model_thread`: the one place where models run; `shelf` keeps the loaded ones, `trial` counts
+//!   how often a frame was tried, `runner` ends a run that takes longer than `run_limit` says
 //! - `finish`: draws and encodes, off the async threads
 //! - `publish`: annotated picture, result, commit; or a dead letter and the commit
 //! - `job`: what travels through all of these
@@ -20,8 +21,11 @@ mod job;
 pub mod metrics;
 mod model_thread;
 mod publish;
+mod run_limit;
+mod runner;
 mod scheduler;
 mod shelf;
+mod trial;
 
 use std::{path::PathBuf, thread::JoinHandle, time::Duration};
 
@@ -48,8 +52,10 @@ use finish::Finish;
 use intake::{Desk, INTAKE_DEADLINE, Intake, ROOM};
 use job::{Finished, Outcome, Predicted};
 use metrics::Meters;
-use model_thread::{Batch, MODEL_DEADLINE, ModelThread};
+use model_thread::{Batch, GRACE, LostThreads, MODEL_DEADLINE, ModelThread};
 use publish::Publish;
+use run_limit::RunLimits;
+use runner::Runner;
 use scheduler::Scheduler;
 use shelf::{BatchSizes, OnnxStore, Shelf};
 
@@ -82,6 +88,8 @@ pub struct DetectorConfig {
     pub annotated_quality: u8,
     /// Pixels that a frame may have.
     pub max_pixels: u64,
+    /// How long a model may look at a batch, instead of ten times as long as it usually does.
+    pub run_limit: Option<Duration>,
 }
 
 /// Why a detector did not start.
@@ -135,7 +143,7 @@ pub fn start(
     let context = context.for_service("detector")?;
     let channels = Channels::new();
     let assembly = Assembly {
-        meters: Meters::register(&context.metrics)?,
+        meters: Meters::register(&context.metrics, &config.load)?,
         batch_sizes: BatchSizes::default(),
         config,
         bus,
@@ -149,6 +157,8 @@ pub fn start(
         is_loaded: channels.is_loaded.1,
         model: channels.batches.0,
         chosen: channels.chosen.0,
+        kafka: bus.metrics.clone(),
+        topics: bus.topics.clone(),
         part: assembly.context.health.register("intake", INTAKE_DEADLINE),
         stop: assembly.context.shutdown.token(),
         drain: assembly.context.shutdown.grace().saturating_sub(FLUSH),
@@ -169,6 +179,9 @@ pub fn start(
         meters: assembly.meters.clone(),
         runtime: Handle::current(),
         stop: assembly.context.shutdown.token(),
+        runner: Runner::default(),
+        limits: RunLimits::new(assembly.config.run_limit),
+        grace: GRACE,
     };
     let finish = Finish {
         answers: channels.answers.1,
@@ -207,7 +220,9 @@ impl Assembly<'_> {
             Lane::Live => ("detector-live", "live lane", StartPosition::Latest),
         };
         let group = format!("{prefix}-{group}");
-        let settings = SourceConfig::new(&group, &[&topics.of_lane(lane)], start);
+        let mut settings = SourceConfig::new(&group, &[&topics.of_lane(lane)], start);
+        // A live frame is stale before a detector that it killed has come back.
+        settings.attempt_marks = lane == Lane::Durable;
         let source = Source::start(&self.bus.kafka, settings, &self.bus.metrics)?;
         let part = self.context.health.register(part, LINK_DEADLINE);
         let watching = report_link(source.link(), part, self.context.shutdown.token());
@@ -249,15 +264,17 @@ impl Assembly<'_> {
 }
 
 /// Waits for the model thread; its panic is the task's error.
-async fn joined(thread: JoinHandle<()>) -> Result<(), ModelThreadError> {
+async fn joined(thread: JoinHandle<Result<(), LostThreads>>) -> Result<(), ModelThreadError> {
     let joined = spawn_blocking(move || thread.join()).await?;
-    joined.map_err(|_panic| ModelThreadError::Panicked)
+    Ok(joined.map_err(|_panic| ModelThreadError::Panicked)??)
 }
 
 #[derive(Debug, thiserror::Error)]
 enum ModelThreadError {
     #[error("the model thread panicked: this is a defect, see the log")]
     Panicked,
+    #[error(transparent)]
+    LostThreads(#[from] LostThreads),
     #[error(transparent)]
     Join(#[from] JoinError),
 }

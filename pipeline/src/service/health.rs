@@ -80,7 +80,7 @@ pub struct PartReport {
     pub state: State,
     /// Since when.
     pub since: Timestamp,
-    /// Why it is not ready, and what to do.
+    /// Why it is not ready, or what else an operator should know, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -213,6 +213,12 @@ impl Part {
         }
     }
 
+    /// Turning and working, with something that an operator should know.
+    pub fn ready_but(&self, remark: &str) {
+        self.alive();
+        self.change(State::Ready, Some(remark));
+    }
+
     /// Turning, but unable to work. The reason is for an operator: what is wrong and what to do.
     /// Passwords in URLs are removed from it.
     pub fn not_ready(&self, reason: &str) {
@@ -244,7 +250,7 @@ impl Part {
         condition.reason = reason;
         self.record
             .is_ready
-            .store(state == State::Ready, Ordering::Release);
+            .store(is_plainly_ready(&condition), Ordering::Release);
         self.record.log(&condition);
     }
 }
@@ -309,7 +315,10 @@ impl Record {
         let (service, part, reason) = (&*self.service, &*self.name, condition.reason.as_deref());
         match condition.state {
             State::NotReady => tracing::warn!(service, part, reason, "part is not ready"),
-            State::Ready => tracing::info!(service, part, "part is ready"),
+            State::Ready => match reason {
+                None => tracing::info!(service, part, "part is ready"),
+                Some(remark) => tracing::warn!(service, part, remark, "part is ready, but"),
+            },
             State::Starting => tracing::info!(service, part, step = reason, "part is starting"),
             // Told by `log_stall` and by the handle's drop, which know whether it is news.
             State::Stalled | State::Stopped => {}
@@ -353,6 +362,11 @@ impl fmt::Debug for Record {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether there is nothing to change when the part says once more that it is ready.
+fn is_plainly_ready(condition: &Condition) -> bool {
+    condition.state == State::Ready && condition.reason.is_none()
 }
 
 fn as_millis(duration: Duration) -> u64 {

@@ -177,3 +177,15 @@ fn one_broken_part_makes_the_whole_unready() {
     assert!(!report.ready);
     assert_eq!(report.parts[1].service, "viewer");
 }
+
+#[test]
+fn a_remark_is_shown_while_ready_and_goes_with_the_next_plain_word() {
+    let health = HandClock::default().health();
+    let part = health.register("model", DEADLINE);
+    part.ready_but("1 run hangs");
+    assert!(health.report().ready);
+    assert_eq!(only_part(&health).reason.as_deref(), Some("1 run hangs"));
+    part.ready();
+    assert!(health.report().ready);
+    assert_eq!(only_part(&health).reason, None);
+}
