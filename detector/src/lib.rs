@@ -9,12 +9,17 @@
 //! - [`jpeg`]: from pixels back to a JPEG
 //! - [`worker`]: all of it between Kafka and Kafka
 //! - `service`: the worker in a process of its own
+//! - [`redrive`]: dead letters back to their topics
+//! - [`replay`]: history once more, into topics of its own; [`history`] is what the two share
 
 pub mod annotate;
+pub mod history;
 pub mod image;
 pub mod jpeg;
 pub mod model;
 pub mod onnx;
+pub mod redrive;
+pub mod replay;
 mod service;
 pub mod worker;
 

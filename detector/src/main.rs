@@ -14,6 +14,8 @@ use detector::jpeg::{DEFAULT_QUALITY, JpegEncoder};
 use detector::model::Model as _;
 use detector::model::repository::{ModelReference, Precision, Repository};
 use detector::onnx::{LoadOptions, OnnxModel, Provider, Runtime, SessionOptions};
+use detector::redrive::{self, RedriveArgs};
+use detector::replay::{self, ReplayArgs};
 use report::Report;
 
 /// Finds things in pictures with models in ONNX form.
@@ -28,6 +30,12 @@ struct Cli {
 enum Command {
     /// Looks at the frames on Kafka until it is told to end.
     Run(Box<ServiceArgs>),
+
+    /// Puts dead letters back on the topics they came from.
+    Redrive(RedriveArgs),
+
+    /// Runs a model on frames of the past, into topics of their own.
+    Replay(Box<ReplayArgs>),
 
     /// Looks into the model repository, or runs one model on one picture.
     #[command(subcommand)]
@@ -98,6 +106,8 @@ struct RunArgs {
 fn main() -> ExitCode {
     let command = match Cli::parse().command {
         Command::Run(args) => return detector::run(*args),
+        Command::Redrive(args) => return redrive::run(&args),
+        Command::Replay(args) => return replay::run(&args),
         Command::Model(command) => command,
     };
     match run(&command) {
