@@ -27,8 +27,6 @@ use crate::{
     stats::StatsReport,
 };
 
-const NEVER_CACHED: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
-const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 const POLICY: (HeaderName, &str) = (
     header::CONTENT_SECURITY_POLICY,
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; \
@@ -61,7 +59,7 @@ pub(crate) fn camera_routes(playback: Arc<Playback>, stop: CancellationToken) ->
 pub(crate) fn page_routes() -> Router {
     let file = |content_type: &'static str, content: &'static str| {
         let content_type = (header::CONTENT_TYPE, content_type);
-        get(move || async move { ([content_type, NOSNIFF, POLICY], content) })
+        get(move || async move { ([content_type, POLICY], content) })
     };
     let page = file("text/html; charset=utf-8", include_str!("page.html"));
     let script = file("text/javascript; charset=utf-8", include_str!("page.js"));
@@ -75,7 +73,7 @@ pub(crate) fn page_routes() -> Router {
 async fn list_cameras(State(web): State<Web>) -> Response {
     let cameras: Vec<&SourceId> = web.playback.sources().collect();
     let cameras: Value = json!({ "cameras": cameras });
-    ([NEVER_CACHED, NOSNIFF], Json(cameras)).into_response()
+    Json(cameras).into_response()
 }
 
 async fn show_status(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Problem> {
@@ -86,7 +84,7 @@ async fn show_status(State(web): State<Web>, Path(id): Path<String>) -> Result<R
         stats: camera.stats.report(),
         result: camera.result().map(|result| ResultSummary::of(&result)),
     };
-    Ok(([NEVER_CACHED, NOSNIFF], Json(status)).into_response())
+    Ok(Json(status).into_response())
 }
 
 #[derive(Deserialize)]
@@ -114,11 +112,6 @@ fn snapshot(frame: &Frame) -> Response {
     let captured_at = HeaderValue::try_from(captured_at).expect("digits and letters");
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg")),
-        (
-            header::CACHE_CONTROL,
-            HeaderValue::from_static(NEVER_CACHED.1),
-        ),
-        (NOSNIFF.0, HeaderValue::from_static(NOSNIFF.1)),
         (CAPTURED_AT, captured_at),
     ];
     (headers, frame.jpeg.clone()).into_response()

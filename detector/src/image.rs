@@ -1,5 +1,7 @@
 //! The decoded picture: RGB bytes with a size that fits them, and the JPEG decoder that makes it.
 
+mod spare;
+
 use pipeline::mask::{MAX_PIXELS, MAX_SIDE};
 use turbojpeg::{Decompressor, Image, PixelFormat};
 
@@ -111,6 +113,12 @@ impl RgbImage {
     }
 }
 
+impl Drop for RgbImage {
+    fn drop(&mut self) {
+        spare::give_back(std::mem::take(&mut self.pixels));
+    }
+}
+
 impl std::fmt::Debug for RgbImage {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "RgbImage({}x{})", self.width, self.height)
@@ -158,7 +166,7 @@ impl JpegDecoder {
             });
         }
         let pitch = width * CHANNELS;
-        let mut pixels = vec![0; pitch * height];
+        let mut pixels = spare::take(pitch * height);
         let output = Image {
             pixels: pixels.as_mut_slice(),
             width,

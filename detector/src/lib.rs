@@ -8,6 +8,7 @@
 //! - [`annotate`]: what the model saw, drawn into the picture
 //! - [`jpeg`]: from pixels back to a JPEG
 //! - [`worker`]: all of it between Kafka and Kafka
+//! - [`tune`]: how a model runs best on this machine
 //! - `service`: the worker in a process of its own
 //! - [`redrive`]: dead letters back to their topics
 //! - [`replay`]: history once more, into topics of its own; [`history`] is what the two share
@@ -21,6 +22,7 @@ pub mod onnx;
 pub mod redrive;
 pub mod replay;
 mod service;
+pub mod tune;
 pub mod worker;
 
 pub use service::{ServiceArgs, run};

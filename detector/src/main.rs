@@ -16,6 +16,7 @@ use detector::model::repository::{ModelReference, Precision, Repository};
 use detector::onnx::{LoadOptions, OnnxModel, Provider, Runtime, SessionOptions};
 use detector::redrive::{self, RedriveArgs};
 use detector::replay::{self, ReplayArgs};
+use pipeline::draw::Drawing;
 use report::Report;
 
 /// Finds things in pictures with models in ONNX form.
@@ -159,7 +160,7 @@ fn run_model(args: &RunArgs) -> anyhow::Result<()> {
         print!("{report}");
     }
     if let Some(path) = &args.annotated {
-        Annotator::default().draw(&mut image, &prediction);
+        Annotator::default().draw(&mut image, &prediction, Drawing::default());
         let jpeg = JpegEncoder::new(DEFAULT_QUALITY)?.encode(&image)?;
         std::fs::write(path, &jpeg).with_context(|| format!("cannot write {}", path.display()))?;
     }

@@ -156,11 +156,7 @@ async fn run_all(plan: Plan, context: Context) -> anyhow::Result<()> {
     let routes = match start_services((&args, cameras), &bus, &context, &mut tasks).await {
         Ok(routes) => routes,
         Err(error) => {
-            // Those that run already end in good order: a process must not exit under their threads.
-            context.shutdown.begin();
-            if let Err(drain) = tasks.drained().await {
-                tracing::warn!(%drain, "the rest did not end well either");
-            }
+            tasks.abandoned().await;
             return Err(error);
         }
     };

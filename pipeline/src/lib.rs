@@ -4,6 +4,7 @@
 //!
 //! - [`frame`]: what a frame is, who sent it and on which lane it travels
 //! - [`detections`]: what the model saw, in frame pixels; serialises to the result JSON
+//! - [`draw`]: how the annotated picture is drawn, and what may be wished of it
 //! - [`mask`]: COCO run-length masks, byte for byte as pycocotools writes them
 //! - [`topic`]: topic names, the key rule and the partition rule
 //! - [`record`]: record <-> type, the only place that knows Kafka headers
@@ -15,6 +16,7 @@
 #[cfg(feature = "service")]
 pub mod catalogue;
 pub mod detections;
+pub mod draw;
 pub mod frame;
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -49,6 +49,7 @@ fn full_frame() -> Frame {
         model: Some("parts@2".parse().unwrap()),
         sequence: Some(7),
         deadline_ms: Some(500),
+        draw: "no-labels,opacity:30".parse().unwrap(),
         carried: Carried {
             trace: TraceContext::new(TRACEPARENT, Some("vendor=1".to_owned())),
             extra_headers: vec![
@@ -82,6 +83,7 @@ fn a_frame_is_written_with_every_header() {
             header("kadr_model", "parts@2"),
             header("kadr_sequence", "7"),
             header("kadr_deadline_ms", "500"),
+            header("kadr_draw", "no-labels,opacity:30"),
             header("traceparent", TRACEPARENT),
             header("tracestate", "vendor=1"),
             header("line", "A"),

@@ -15,6 +15,7 @@ use detector::model::Prediction;
 use detector::onnx::{LoadOptions, SessionOptions};
 use jiff::Timestamp;
 use pipeline::detections::Detections;
+use pipeline::draw::Drawing;
 use pipeline::frame::{Frame, SourceId};
 use pipeline::kafka::{KafkaConfig, Seen, Tail, ensure_topics, frame_topics};
 use pipeline::record::{
@@ -180,7 +181,8 @@ fn assert_drawn_where_it_should(before: &Bytes, after: &Bytes, result: &Detectio
         decoder.decode(after).unwrap(),
     );
     let seen = Prediction::Instances(result.instances.clone());
-    let drawn = Annotator::default().footprint(result.width, result.height, &seen);
+    let drawn =
+        Annotator::default().footprint([result.height, result.width], &seen, Drawing::default());
     let differences = before.pixels().chunks(3).zip(after.pixels().chunks(3));
     let (mut inside, mut outside) = ((0, 0), (0, 0));
     for ((before, after), is_drawn) in differences.zip(drawn.to_bitmap()) {

@@ -32,7 +32,6 @@ pub(crate) async fn show_snapshot(
     let age_ms = now.wall.duration_since(newest.captured_at).as_millis();
     let headers = [
         (header::CONTENT_TYPE, "image/jpeg".to_owned()),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
         (CAPTURED_AT, format!("{:.6}", newest.captured_at)),
         (AGE_MS, age_ms.max(0).to_string()),
         (FRAME_ID, newest.id.to_string()),

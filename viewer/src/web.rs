@@ -1,11 +1,6 @@
-//! The routes and the headers that every answer bears.
+//! The routes.
 
-use axum::{
-    Router,
-    http::{HeaderValue, header},
-    response::Response,
-    routing::get,
-};
+use axum::{Router, routing::get};
 
 use crate::{api, live, pages, pictures, viewer::Viewer};
 
@@ -31,21 +26,8 @@ pub(crate) fn viewer_router(viewer: Viewer) -> Router {
             "/api/sources/{id}/annotated.mjpeg",
             get(pictures::show_moving),
         )
-        .fallback(pages::show_missing)
-        .layer(axum::middleware::map_response(with_common_headers));
+        .fallback(pages::show_missing);
     router.with_state(viewer)
-}
-
-/// What is said of every answer: it is what its type says, and unless it says otherwise it is news.
-async fn with_common_headers(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    let no_store = HeaderValue::from_static("no-store");
-    headers.entry(header::CACHE_CONTROL).or_insert(no_store);
-    response
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use detector::{
 use jiff::Timestamp;
 use pipeline::{
     detections::{Detections, ModelVersion},
+    draw::Drawing,
     frame::{Frame, SourceId},
     record::encode_result,
 };
@@ -38,7 +39,9 @@ pub(crate) fn measure(
         let mut predictions = used.of("predict_cpu_ms", || model.predict(&[image]));
         let predictions = predictions.as_mut().expect("a prediction");
         let prediction = predictions.pop().expect("one a picture");
-        used.of("annotate_cpu_ms", || annotator.draw(image, &prediction));
+        used.of("annotate_cpu_ms", || {
+            annotator.draw(image, &prediction, Drawing::default())
+        });
         let annotated = used.of("encode_cpu_ms", || encoder.encode(image));
         annotated.expect("a picture that fits");
         let Prediction::Instances(instances) = prediction else {

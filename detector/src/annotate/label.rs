@@ -1,6 +1,7 @@
 //! Labels: where they stand, so that they are readable and inside the picture, and what is on them.
 
 use pipeline::detections::BBox;
+use pipeline::draw::Drawing;
 
 use super::surface::{Ink, Rectangle, Surface, fill};
 use super::text::{Line, Typesetter};
@@ -27,6 +28,23 @@ pub(super) struct Label {
     pub(super) text_height: u32,
 }
 
+/// What a label may say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) score: Option<f32>,
+}
+
+impl<'a> Words<'a> {
+    /// What of it is wanted.
+    pub(super) fn of(name: &'a str, score: f32, drawing: Drawing) -> Self {
+        Self {
+            name: drawing.labels.then_some(name),
+            score: drawing.scores.then_some(score),
+        }
+    }
+}
+
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
@@ -35,17 +53,24 @@ pub(super) struct Extent {
 }
 
 impl Label {
-    /// `gear 97%` in a light tint of the class's colour.
-    pub(super) fn new(name: &str, score: f32, color: [u8; 3], text_height: u32) -> Self {
-        let name = match name.char_indices().nth(MAX_LETTERS) {
-            Some((end, _)) => format!("{}…", &name[..end]),
-            None => name.to_owned(),
+    /// `gear 97%`, or what of it is wanted, in a light tint of the colour; none where nothing is.
+    pub(super) fn new(words: Words<'_>, color: [u8; 3], text_height: u32) -> Option<Self> {
+        let name = words
+            .name
+            .map(|name| match name.char_indices().nth(MAX_LETTERS) {
+                Some((end, _)) => format!("{}…", &name[..end]),
+                None => name.to_owned(),
+            });
+        let score = words.score.map(|score| format!("{:.0}%", score * 100.0));
+        let text = match (name, score) {
+            (Some(name), Some(score)) => format!("{name} {score}"),
+            (one, other) => one.or(other)?,
         };
-        Self {
-            text: format!("{name} {:.0}%", score * 100.0),
+        Some(Self {
+            text,
             rgb: color.map(|channel| channel + ((255 - channel) / 5) * 3),
             text_height,
-        }
+        })
     }
 
     /// The size of its box.
@@ -217,12 +242,16 @@ mod tests {
         assert_eq!(dodged(&column), 80, "all is taken");
     }
 
+    fn words(name: &str, score: f32) -> Words<'_> {
+        Words::of(name, score, Drawing::default())
+    }
+
     #[test]
     fn the_text_names_class_and_score() {
-        let label = Label::new("gear", 0.967, [245, 130, 48], 14);
+        let label = Label::new(words("gear", 0.967), [245, 130, 48], 14).unwrap();
         assert_eq!(label.text, "gear 97%");
         assert_eq!(label.rgb, [251, 205, 171]);
-        let long = Label::new(&"ß".repeat(100), 1.0, [0; 3], 14);
+        let long = Label::new(words(&"ß".repeat(100), 1.0), [0; 3], 14).unwrap();
         assert_eq!(long.text, format!("{}… 100%", "ß".repeat(40)));
     }
 }

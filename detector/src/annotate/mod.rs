@@ -1,31 +1,35 @@
 //! The annotated picture: what the model saw, drawn into the frame in the manner of Detectron2.
 //!
-//! In the order of painting: masks, large ones first, then labels, so that no mask hides one. It all
-//! comes down to mixing ink into pieces of rows, within the box of each thing alone.
+//! In the order of painting: the rest of the picture turned grey if that is wanted, masks and boxes,
+//! large ones first, then labels, so that no mask hides one. It comes down to mixing ink into pieces
+//! of rows, within the box of each thing alone.
 //!
 //! - this file: the whole picture, and which of its pixels drawing may change
-//! - `stamp`: one mask with its outline
+//! - `rest`: the picture where nothing was found
+//! - `stamp`: one mask with its outline; `row_runs` says where its rows begin and end
 //! - `label`: text on a dark box, and where it stands
 //! - `text`: letters
 //! - `surface`: what is drawn on
 
 mod label;
+mod rest;
+mod row_runs;
 mod stamp;
 mod surface;
 mod text;
 
+use pipeline::catalogue::default_color;
 use pipeline::detections::{BBox, Classification, Instance, Rgb};
+use pipeline::draw::{ColorBy, Drawing, Rest};
 use pipeline::mask::Mask;
 
 use crate::image::RgbImage;
 use crate::model::Prediction;
-use label::{Extent, Label, dodge, place};
+use label::{Extent, Label, Words, dodge, place};
 use stamp::{Paint, Stamp};
 use surface::{Footprint, Ink, Rectangle, Surface, fill};
 use text::Typesetter;
 
-/// How much of a mask's colour covers the picture.
-const MASK_OPACITY: f32 = 0.5;
 const OUTLINE_OPACITY: f32 = 0.9;
 
 /// Classes without a colour of their own.
@@ -43,72 +47,97 @@ pub struct Annotator {
 
 impl Annotator {
     /// Draws what the model says about this picture into it.
-    pub fn draw(&mut self, picture: &mut RgbImage, prediction: &Prediction) {
-        self.draw_on(picture, prediction);
+    pub fn draw(&mut self, picture: &mut RgbImage, prediction: &Prediction, drawing: Drawing) {
+        self.draw_on(picture, prediction, drawing);
     }
 
     /// The pixels of a picture of this size that [`Annotator::draw`] may change; all others stay.
-    pub fn footprint(&mut self, width: u32, height: u32, prediction: &Prediction) -> Mask {
+    pub fn footprint(
+        &mut self,
+        [height, width]: [u32; 2],
+        prediction: &Prediction,
+        drawing: Drawing,
+    ) -> Mask {
         let mut footprint = Footprint::new(width, height);
-        self.draw_on(&mut footprint, prediction);
+        self.draw_on(&mut footprint, prediction, drawing);
         footprint.into_mask()
     }
 
-    fn draw_on(&mut self, surface: &mut impl Surface, prediction: &Prediction) {
+    fn draw_on(&mut self, surface: &mut impl Surface, prediction: &Prediction, drawing: Drawing) {
         match prediction {
-            Prediction::Instances(instances) => self.draw_instances(surface, instances),
-            Prediction::Classes(classes) => self.draw_caption(surface, classes),
+            Prediction::Instances(instances) => self.draw_instances(surface, instances, drawing),
+            Prediction::Classes(classes) => self.draw_caption(surface, classes, drawing),
         }
     }
 
-    fn draw_instances(&mut self, surface: &mut impl Surface, instances: &[Instance]) {
-        let measures = Measures::of(surface);
-        let mut large_first: Vec<&Instance> = instances.iter().collect();
-        large_first.sort_by_key(|instance| std::cmp::Reverse(instance.area));
-        for instance in &large_first {
-            let Rgb(color) = instance.class_color.unwrap_or(PLAIN);
-            let outline = Ink::new(darker(color), OUTLINE_OPACITY);
-            match &instance.segmentation {
-                Some(mask) => {
-                    let paint = Paint {
-                        fill: Ink::new(color, MASK_OPACITY),
-                        outline,
-                        line_width: measures.line_width,
-                    };
-                    self.stamp.paint(surface, mask, &paint);
-                }
-                None => frame_box(surface, instance.bbox, measures.line_width, outline),
-            }
+    fn draw_instances(
+        &mut self,
+        surface: &mut impl Surface,
+        instances: &[Instance],
+        drawing: Drawing,
+    ) {
+        if drawing.rest == Rest::Grey {
+            rest::turn_grey(surface, instances);
         }
-        let mut labels = Vec::with_capacity(large_first.len());
-        for instance in large_first {
-            let label = self.draw_label(surface, instance, &labels);
-            labels.push(label);
+        let mut things = things(instances, drawing);
+        things.sort_by_key(|thing| std::cmp::Reverse(thing.instance.area));
+        for thing in &things {
+            self.draw_thing(surface, thing, drawing);
+        }
+        let mut labels = Vec::with_capacity(things.len());
+        for thing in things {
+            labels.extend(self.draw_label(surface, &thing, &labels));
         }
     }
 
+    fn draw_thing(&mut self, surface: &mut impl Surface, thing: &Thing<'_>, drawing: Drawing) {
+        let line_width = Measures::of(surface).line_width;
+        let outline = Ink::new(darker(thing.color), OUTLINE_OPACITY);
+        let mask = thing.instance.segmentation.as_ref();
+        if let Some(mask) = mask.filter(|_| drawing.masks) {
+            let opacity = f32::from(drawing.opacity_percent) / 100.0;
+            let paint = Paint {
+                fill: Ink::new(thing.color, opacity),
+                outline,
+                line_width,
+            };
+            self.stamp.paint(surface, mask, &paint);
+        }
+        if drawing.boxes || (drawing.masks && mask.is_none()) {
+            frame_box(surface, thing.instance.bbox, line_width, outline);
+        }
+    }
+
+    /// Where the label stands, if there is one.
     fn draw_label(
         &mut self,
         surface: &mut impl Surface,
-        instance: &Instance,
+        thing: &Thing<'_>,
         others: &[Rectangle],
-    ) -> Rectangle {
+    ) -> Option<Rectangle> {
         let measures = Measures::of(surface);
-        let Rgb(color) = instance.class_color.unwrap_or(PLAIN);
-        let label = Label::new(&instance.label, instance.score, color, measures.text_height);
+        let label = Label::new(thing.words, thing.color, measures.text_height)?;
         let extent = label.extent(&mut self.typesetter);
-        let place = place(extent, instance.bbox, measures.picture);
+        let place = place(extent, thing.instance.bbox, measures.picture);
         let place = dodge(place, others, measures.picture);
         label.draw(surface, &mut self.typesetter, place);
-        place
+        Some(place)
     }
 
-    fn draw_caption(&mut self, surface: &mut impl Surface, classes: &[Classification]) {
+    fn draw_caption(
+        &mut self,
+        surface: &mut impl Surface,
+        classes: &[Classification],
+        drawing: Drawing,
+    ) {
         let measures = Measures::of(surface);
         let mut top = 0;
         for class in classes.iter().take(MAX_CAPTIONS) {
             let Rgb(color) = PLAIN;
-            let label = Label::new(&class.label, class.score, color, measures.text_height);
+            let words = Words::of(&class.label, class.score, drawing);
+            let Some(label) = Label::new(words, color, measures.text_height) else {
+                return;
+            };
             let Extent { width, height } = label.extent(&mut self.typesetter);
             let place = Rectangle {
                 left: 0,
@@ -120,6 +149,29 @@ impl Annotator {
             top += height as i32;
         }
     }
+}
+
+/// An instance, the colour it is drawn in and what its label says.
+#[derive(Clone, Copy, Debug)]
+struct Thing<'a> {
+    instance: &'a Instance,
+    color: [u8; 3],
+    words: Words<'a>,
+}
+
+fn things(instances: &[Instance], drawing: Drawing) -> Vec<Thing<'_>> {
+    let things = instances.iter().enumerate().map(|(index, instance)| {
+        let Rgb(color) = match drawing.colors {
+            ColorBy::Class => instance.class_color.unwrap_or(PLAIN),
+            ColorBy::Instance => default_color(index),
+        };
+        Thing {
+            instance,
+            color,
+            words: Words::of(&instance.label, instance.score, drawing),
+        }
+    });
+    things.collect()
 }
 
 /// Sizes that follow from the picture's.

@@ -1,15 +1,9 @@
 //! One instance's mask: half-transparent inside, with a darker outline along its edge.
 
-use std::ops::Range;
+use pipeline::mask::{Mask, Span};
 
-use pipeline::mask::Mask;
-
+use super::row_runs::RowRuns;
 use super::surface::{Ink, Surface};
-
-/// What a cell of the stamp is.
-const OUTSIDE: u8 = 0;
-const INSIDE: u8 = 1;
-const OUTLINE: u8 = 2;
 
 /// How a mask is painted.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +14,11 @@ pub(super) struct Paint {
     pub(super) line_width: u32,
 }
 
-/// Paints masks one after another with the same buffer, which is as large as the mask's box.
+/// Paints masks one after another with the same buffers.
 #[derive(Debug, Default)]
 pub(super) struct Stamp {
-    cells: Vec<u8>,
-    width: usize,
-    left: u32,
-    top: u32,
+    whole: RowRuns,
+    inner: RowRuns,
 }
 
 impl Stamp {
@@ -35,67 +27,40 @@ impl Stamp {
         if mask.is_empty() || mask.size() != [surface.height(), surface.width()] {
             return;
         }
-        self.cut(mask, paint.line_width);
-        for (row, cells) in (self.top..).zip(self.cells.chunks_exact_mut(self.width)) {
-            mark_ends(cells, paint.line_width as usize);
-            for (piece, cell) in pieces(cells) {
-                let ink = if cell == OUTLINE {
-                    paint.outline
-                } else {
-                    paint.fill
-                };
-                let columns = self.left + piece.start as u32..self.left + piece.end as u32;
-                surface.mix(row, columns, ink);
+        let line_width = paint.line_width;
+        let inner = mask
+            .spans()
+            .filter_map(|span| without_ends(span, line_width));
+        let mut inner = self.inner.of(inner, surface.height()).iter().peekable();
+        for run in self.whole.of(mask.spans(), surface.height()) {
+            let mut done = run.start;
+            // What is away from the ends of its column lies within one run; the outline is what
+            // remains of the run, and the run's own ends.
+            while let Some(piece) =
+                inner.next_if(|piece| piece.row == run.row && piece.end <= run.end)
+            {
+                let start = piece.start.max(run.start.saturating_add(line_width));
+                let end = piece.end.min(run.end.saturating_sub(line_width));
+                if start < end {
+                    surface.mix(run.row, done..start, paint.outline);
+                    surface.mix(run.row, start..end, paint.fill);
+                    done = end;
+                }
             }
-        }
-    }
-
-    /// Fills the cells from the mask's columns; what is near the end of a column is outline.
-    fn cut(&mut self, mask: &Mask, line_width: u32) {
-        let bounds = mask.bbox();
-        (self.left, self.top) = (bounds.x as u32, bounds.y as u32);
-        self.width = bounds.w as usize;
-        self.cells.clear();
-        self.cells.resize(self.width * bounds.h as usize, OUTSIDE);
-        for span in mask.spans() {
-            let column = (span.x - self.left) as usize;
-            let inner = span.top.saturating_add(line_width)..span.bottom.saturating_sub(line_width);
-            for row in span.top..span.bottom {
-                let cell = if inner.contains(&row) {
-                    INSIDE
-                } else {
-                    OUTLINE
-                };
-                self.cells[(row - self.top) as usize * self.width + column] = cell;
-            }
+            surface.mix(run.row, done..run.end, paint.outline);
         }
     }
 }
 
-/// Turns what is near the end of a run of a row into outline.
-fn mark_ends(row: &mut [u8], line_width: usize) {
-    let mut from = 0;
-    while let Some(start) = row[from..].iter().position(|&cell| cell != OUTSIDE) {
-        let start = from + start;
-        let length = row[start..].iter().take_while(|&&cell| cell != OUTSIDE);
-        let end = start + length.count();
-        let width = line_width.min(end - start);
-        row[start..start + width].fill(OUTLINE);
-        row[end - width..end].fill(OUTLINE);
-        from = end;
-    }
-}
-
-/// The pieces of a row that get ink, each with its kind of cell.
-fn pieces(row: &[u8]) -> impl Iterator<Item = (Range<usize>, u8)> {
-    let mut start = 0;
-    row.chunk_by(|left, right| left == right)
-        .map(move |piece| {
-            let columns = start..start + piece.len();
-            start = columns.end;
-            (columns, piece[0])
-        })
-        .filter(|(_, cell)| *cell != OUTSIDE)
+/// The span without `width` pixels at either end, if anything is left of it.
+fn without_ends(span: Span, width: u32) -> Option<Span> {
+    let top = span.top.saturating_add(width);
+    let bottom = span.bottom.saturating_sub(width);
+    (top < bottom).then_some(Span {
+        top,
+        bottom,
+        ..span
+    })
 }
 
 #[cfg(test)]
@@ -171,6 +136,43 @@ mod tests {
     fn a_mask_at_the_border_stays_within_the_picture() {
         let expected = ["oooo", "offo", "oooo"];
         assert_eq!(painted(&["####"; 3], 1), expected);
+    }
+
+    /// Every pixel by the rule: outline is what has an end of its row's or column's run within reach.
+    #[test]
+    fn every_pixel_of_a_ragged_mask_follows_the_rule() {
+        const SIDE: usize = 23;
+        let mut noise = 1u32;
+        let mut is_set = || {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            noise >> 29 != 0
+        };
+        let grid: Vec<Vec<bool>> = (0..SIDE)
+            .map(|_| (0..SIDE).map(|_| is_set()).collect())
+            .collect();
+        let at = |x: i32, y: i32| {
+            let row = usize::try_from(y).ok().and_then(|y| grid.get(y));
+            let cell = usize::try_from(x).ok().and_then(|x| row?.get(x));
+            cell.copied().unwrap_or(false)
+        };
+        let text = |row: &Vec<bool>| row.iter().map(|&set| if set { '#' } else { '.' }).collect();
+        let lines: Vec<String> = grid.iter().map(text).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        for line_width in 1..4 {
+            let picture = painted(&lines, line_width as u32);
+            for (y, row) in (0..).zip(&picture) {
+                for (x, letter) in (0..).zip(row.chars()) {
+                    let is_inner =
+                        (-line_width..=line_width).all(|step| at(x + step, y) && at(x, y + step));
+                    let expected = match (at(x, y), is_inner) {
+                        (false, _) => '.',
+                        (true, false) => 'o',
+                        (true, true) => 'f',
+                    };
+                    assert_eq!(letter, expected, "width {line_width} at {x}, {y}");
+                }
+            }
+        }
     }
 
     #[test]

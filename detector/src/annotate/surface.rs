@@ -39,6 +39,9 @@ pub(super) trait Surface {
 
     /// Mixes ink into the pixels of `columns` in `row`, which must lie on the surface.
     fn mix(&mut self, row: u32, columns: Range<u32>, ink: Ink);
+
+    /// Takes the colours away from the pixels of `columns` in `row`, which must lie on the surface.
+    fn turn_grey(&mut self, row: u32, columns: Range<u32>);
 }
 
 impl Surface for RgbImage {
@@ -53,15 +56,52 @@ impl Surface for RgbImage {
     fn mix(&mut self, row: u32, columns: Range<u32>, ink: Ink) {
         let start = row as usize * RgbImage::width(self) as usize;
         let pixels = (start + columns.start as usize) * 3..(start + columns.end as usize) * 3;
-        let kept = u32::from(OPAQUE - ink.opacity);
-        // Half of the divisor, so that the result is rounded.
+        let mixing = Mixing::new(ink);
+        let (blocks, rest) = self.pixels_mut()[pixels].as_chunks_mut::<BLOCK>();
+        for block in blocks {
+            mixing.apply(block);
+        }
+        mixing.apply(rest);
+    }
+
+    fn turn_grey(&mut self, row: u32, columns: Range<u32>) {
+        let start = row as usize * RgbImage::width(self) as usize;
+        let pixels = (start + columns.start as usize) * 3..(start + columns.end as usize) * 3;
+        for pixel in self.pixels_mut()[pixels].as_chunks_mut::<3>().0 {
+            let [red, green, blue] = pixel.map(u32::from);
+            // Luma by ITU-R BT.601, in 256ths.
+            *pixel = [((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8; 3];
+        }
+    }
+}
+
+/// Bytes that are mixed at a time: whole pixels, and whole registers of the processor.
+const BLOCK: usize = 48;
+
+/// An ink made ready to be mixed into many pixels.
+struct Mixing {
+    kept: u16,
+    /// What is added to each byte, times 256, with half of that for rounding. With what is kept it
+    /// stays below 65 536, as both parts make 256 together.
+    added: [u16; BLOCK],
+}
+
+impl Mixing {
+    fn new(ink: Ink) -> Self {
         let added = ink
             .rgb
-            .map(|channel| u32::from(channel) * u32::from(ink.opacity) + 128);
-        for pixel in self.pixels_mut()[pixels].as_chunks_mut::<3>().0 {
-            for (value, added) in pixel.iter_mut().zip(added) {
-                *value = ((u32::from(*value) * kept + added) >> 8) as u8;
-            }
+            .map(|channel| u16::from(channel) * ink.opacity + OPAQUE / 2);
+        Self {
+            kept: OPAQUE - ink.opacity,
+            added: std::array::from_fn(|byte| added[byte % 3]),
+        }
+    }
+
+    /// Mixes into at most a block of bytes that begin with a pixel.
+    #[inline]
+    fn apply(&self, bytes: &mut [u8]) {
+        for (value, added) in bytes.iter_mut().zip(self.added) {
+            *value = ((u16::from(*value) * self.kept + added) >> 8) as u8;
         }
     }
 }
@@ -104,6 +144,11 @@ impl Surface for Footprint {
         let start = row as usize * self.width as usize;
         let pixels = start + columns.start as usize..start + columns.end as usize;
         self.touched[pixels].fill(1);
+    }
+
+    fn turn_grey(&mut self, row: u32, columns: Range<u32>) {
+        let start = row as usize * self.width as usize;
+        self.touched[start + columns.start as usize..start + columns.end as usize].fill(1);
     }
 }
 

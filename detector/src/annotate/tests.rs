@@ -64,7 +64,7 @@ fn changed(before: &RgbImage, after: &RgbImage) -> Mask {
 fn a_mask_is_mixed_half_and_half_under_a_darker_outline() {
     let seen = Prediction::Instances(vec![masked((320, 240), square(100.0, 60.0, 90.0))]);
     let mut picture = grey(320, 240);
-    Annotator::default().draw(&mut picture, &seen);
+    Annotator::default().draw(&mut picture, &seen, Drawing::default());
     assert_eq!(pixel(&picture, 150, 120), [164, 114, 64], "inside");
     assert_eq!(pixel(&picture, 189, 120), [103, 58, 13], "outline");
     assert_eq!(pixel(&picture, 190, 120), [128; 3], "outside");
@@ -84,8 +84,8 @@ fn what_changes_is_exactly_the_footprint() {
     let before = grey(frame.0, frame.1);
     let mut after = before.clone();
     let mut annotator = Annotator::default();
-    annotator.draw(&mut after, &seen);
-    let footprint = annotator.footprint(frame.0, frame.1, &seen);
+    annotator.draw(&mut after, &seen, Drawing::default());
+    let footprint = annotator.footprint([frame.1, frame.0], &seen, Drawing::default());
     // Faint edges of letters may round to no change at all, so the footprint is the larger one.
     let drawn = changed(&before, &after);
     let outside = drawn.area() - drawn.intersection_area(&footprint).unwrap();
@@ -104,7 +104,7 @@ fn small_instances_lie_on_top_of_large_ones() {
     for order in [[&small, &large], [&large, &small]] {
         let seen = Prediction::Instances(order.into_iter().cloned().collect());
         let mut picture = grey(frame.0, frame.1);
-        Annotator::default().draw(&mut picture, &seen);
+        Annotator::default().draw(&mut picture, &seen, Drawing::default());
         assert_eq!(pixel(&picture, 190, 150), [82, 57, 160]);
     }
 }
@@ -113,7 +113,7 @@ fn small_instances_lie_on_top_of_large_ones() {
 fn an_instance_without_a_mask_gets_a_thin_box() {
     let seen = Prediction::Instances(vec![instance(square(100.0, 60.0, 90.0), None)]);
     let mut picture = grey(320, 240);
-    Annotator::default().draw(&mut picture, &seen);
+    Annotator::default().draw(&mut picture, &seen, Drawing::default());
     assert_eq!(pixel(&picture, 150, 120), [128; 3], "inside");
     for (x, y) in [(189, 120), (100, 120), (150, 149), (189, 149)] {
         assert_eq!(pixel(&picture, x, y), [103, 58, 13], "{x},{y}");
@@ -131,8 +131,11 @@ fn a_classifier_says_its_best_classes_in_the_corner() {
     let seen = Prediction::Classes(classes.to_vec());
     let three = Prediction::Classes(classes[..3].to_vec());
     let mut annotator = Annotator::default();
-    let caption = annotator.footprint(320, 240, &seen);
-    assert_eq!(caption, annotator.footprint(320, 240, &three));
+    let caption = annotator.footprint([240, 320], &seen, Drawing::default());
+    assert_eq!(
+        caption,
+        annotator.footprint([240, 320], &three, Drawing::default())
+    );
     let bounds = caption.bbox();
     assert_eq!((bounds.x, bounds.y), (0.0, 0.0));
     assert!(bounds.h <= 60.0 && bounds.w <= 110.0, "{bounds:?}");
@@ -142,7 +145,7 @@ fn a_classifier_says_its_best_classes_in_the_corner() {
 fn nothing_seen_changes_nothing() {
     for seen in [Prediction::Instances(vec![]), Prediction::Classes(vec![])] {
         let mut picture = grey(40, 30);
-        Annotator::default().draw(&mut picture, &seen);
+        Annotator::default().draw(&mut picture, &seen, Drawing::default());
         assert_eq!(picture, grey(40, 30));
     }
 }
@@ -171,7 +174,77 @@ fn a_picture_of_any_size_can_be_drawn_on() {
             instance(bounds, None),
         ]);
         let mut picture = grey(width, height);
-        Annotator::default().draw(&mut picture, &seen);
+        Annotator::default().draw(&mut picture, &seen, Drawing::default());
         assert_ne!(picture, grey(width, height));
     }
+}
+
+fn drawing(wishes: &str) -> Drawing {
+    Drawing::default().with(&wishes.parse().unwrap())
+}
+
+fn footprint(seen: &Prediction, wishes: &str) -> Mask {
+    Annotator::default().footprint([240, 320], seen, drawing(wishes))
+}
+
+#[test]
+fn what_is_not_wanted_is_not_drawn() {
+    let bounds = square(100.0, 60.0, 90.0);
+    let seen = Prediction::Instances(vec![masked((320, 240), bounds)]);
+    assert!(footprint(&seen, "no-masks,no-labels,no-scores").is_empty());
+    let mask = footprint(&seen, "no-labels,no-scores");
+    assert_eq!((mask.bbox(), mask.area()), (bounds, 90 * 90));
+    let outline = footprint(&seen, "no-masks,boxes,no-labels,no-scores");
+    assert_eq!(outline.bbox(), bounds);
+    assert!(outline.area() < 90 * 90 / 5, "the box alone");
+    let both = footprint(&seen, "no-masks").bbox();
+    let (name, score) = (
+        footprint(&seen, "no-masks,no-scores"),
+        footprint(&seen, "no-masks,no-labels"),
+    );
+    assert!(name.bbox().w < both.w && score.bbox().w < both.w);
+}
+
+#[test]
+fn opacity_is_a_wish() {
+    let seen = Prediction::Instances(vec![masked((320, 240), square(100.0, 60.0, 90.0))]);
+    for (wishes, inside) in [("opacity:0", [128; 3]), ("opacity:100", [200, 100, 0])] {
+        let mut picture = grey(320, 240);
+        Annotator::default().draw(&mut picture, &seen, drawing(wishes));
+        assert_eq!(pixel(&picture, 150, 120), inside, "{wishes}");
+    }
+}
+
+#[test]
+fn instances_of_a_class_can_have_colours_of_their_own() {
+    let frame = (320, 240);
+    let twins = [square(20.0, 100.0, 60.0), square(200.0, 100.0, 60.0)];
+    let seen = Prediction::Instances(twins.map(|bounds| masked(frame, bounds)).to_vec());
+    let colors = ["color:class", "color:instance"].map(|wishes| {
+        let mut picture = grey(frame.0, frame.1);
+        Annotator::default().draw(&mut picture, &seen, drawing(wishes));
+        [pixel(&picture, 50, 130), pixel(&picture, 230, 130)]
+    });
+    assert_eq!(colors[0][0], colors[0][1]);
+    assert_ne!(colors[1][0], colors[1][1]);
+}
+
+#[test]
+fn the_rest_turns_grey_around_masks_and_boxes() {
+    let frame = (320, 240);
+    let seen = Prediction::Instances(vec![
+        masked(frame, square(100.0, 60.0, 90.0)),
+        instance(square(-10.0, 180.0, 50.0), None),
+    ]);
+    let red = [200, 40, 40].repeat((frame.0 * frame.1) as usize);
+    let mut picture = RgbImage::new(frame.0, frame.1, red).unwrap();
+    let wishes = "rest:grey,opacity:0,no-labels,no-scores";
+    Annotator::default().draw(&mut picture, &seen, drawing(wishes));
+    // (77 × 200 + 150 × 40 + 29 × 40 + 128) / 256
+    assert_eq!(pixel(&picture, 60, 20), [88; 3]);
+    assert_eq!(pixel(&picture, 150, 120), [200, 40, 40], "in the mask");
+    assert_eq!(pixel(&picture, 20, 200), [200, 40, 40], "in the box");
+    let grey = footprint(&seen, wishes);
+    let kept = 320 * 240 - grey.area();
+    assert!(kept > 40 * 50, "{kept} pixels are left alone");
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use pipeline::catalogue::{Catalogue, CatalogueError, listed, parse_version};
+use serde::{Deserialize, Serialize};
 
 use super::manifest::{Manifest, ManifestError};
 
@@ -63,7 +64,8 @@ pub struct ResolvedModel {
 }
 
 /// The form of a model's weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floating point.
     #[default]

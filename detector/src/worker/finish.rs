@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
+use pipeline::draw::Drawing;
 use pipeline::record::FailureKind;
 use pipeline::service::shutdown::describe;
 use tokio::{
@@ -63,8 +64,9 @@ fn draw(predicted: Predicted, quality: u8) -> Result<Finished, Failed> {
         prediction,
         model,
     } = predicted;
+    let drawing = Drawing::default().with(&job.frame.draw);
     let started = Instant::now();
-    ANNOTATOR.with_borrow_mut(|annotator| annotator.draw(&mut picture, &prediction));
+    ANNOTATOR.with_borrow_mut(|annotator| annotator.draw(&mut picture, &prediction, drawing));
     let drawn = Instant::now();
     job.timings.annotate = milliseconds(drawn - started);
     match encode_jpeg(&picture, quality) {

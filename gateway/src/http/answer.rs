@@ -1,7 +1,7 @@
 //! The JSON of a frame, and the pictures.
 
 use axum::{
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -14,8 +14,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::outcomes::{Failure, Fate, Submission, source_of};
-
-const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 
 /// How a frame stands, as clients read it.
 #[derive(Debug, Serialize)]
@@ -156,12 +154,7 @@ pub(super) fn failure(failure: &Failure) -> Problem {
 
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let text = serde_json::to_vec(value).expect("answers have no maps and no fallible fields");
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-        NOSNIFF,
-    ];
-    (status, headers, text).into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// A picture never changes under its address.
@@ -169,7 +162,6 @@ pub(super) fn jpeg(bytes: Bytes) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "image/jpeg"),
         (header::CACHE_CONTROL, "private, max-age=86400, immutable"),
-        NOSNIFF,
     ];
     (headers, bytes).into_response()
 }

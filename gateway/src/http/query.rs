@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use pipeline::{
+    draw::{DrawError, DrawWishes},
     frame::ModelRef,
     service::{Problem, units::parse_duration},
 };
@@ -20,6 +21,7 @@ const MAX_WAIT: Duration = Duration::from_mins(1);
 pub(super) struct UploadQuery {
     wait: Option<String>,
     model: Option<String>,
+    draw: Option<String>,
 }
 
 /// What the client wants.
@@ -28,6 +30,8 @@ pub(super) struct Wishes {
     /// How long to wait for the result.
     pub(super) wait: Option<Duration>,
     pub(super) model: Option<ModelRef>,
+    /// How the annotated picture is to be drawn.
+    pub(super) draw: DrawWishes,
     /// The annotated picture itself rather than JSON about it.
     pub(super) picture: bool,
 }
@@ -42,12 +46,18 @@ impl Wishes {
             bad(
                 "bad_query",
                 reason,
-                "the parameters are wait and model, once each",
+                "the parameters are wait, model and draw, once each",
             )
         })?;
         Ok(Self {
             wait: query.wait.as_deref().map(wait_of).transpose()?,
             model: query.model.as_deref().map(model_of).transpose()?,
+            draw: query
+                .draw
+                .as_deref()
+                .map(draw_of)
+                .transpose()?
+                .unwrap_or_default(),
             picture: prefers_picture(headers),
         })
     }
@@ -74,6 +84,12 @@ pub(super) fn model_of(text: &str) -> Result<ModelRef, Problem> {
             "write model=name or model=name@version; GET /api/models lists them",
         )
     })
+}
+
+fn draw_of(text: &str) -> Result<DrawWishes, Problem> {
+    let hint = "write words with commas between them, such as draw=no-labels,opacity:30,rest:grey";
+    text.parse()
+        .map_err(|error: DrawError| bad("bad_draw", error.to_string(), hint))
 }
 
 /// Whether a JPEG stands before JSON in what the client accepts.
@@ -110,9 +126,14 @@ mod tests {
 
     #[test]
     fn wishes_are_read() {
-        let wanted = wishes("?wait=1500ms&model=parts@2", "image/jpeg").unwrap();
+        let wanted = wishes(
+            "?wait=1500ms&model=parts@2&draw=boxes,opacity:9",
+            "image/jpeg",
+        )
+        .unwrap();
         assert_eq!(wanted.wait, Some(Duration::from_millis(1500)));
         assert_eq!(wanted.model.unwrap().to_string(), "parts@2");
+        assert_eq!(wanted.draw.to_string(), "boxes,opacity:9");
         assert!(wanted.picture);
         let none = wishes("", "*/*").unwrap();
         assert_eq!((none.wait, none.model, none.picture), (None, None, false));
@@ -124,6 +145,7 @@ mod tests {
             ("?wait=10", "bad_wait"),
             ("?wait=61s", "bad_wait"),
             ("?model=a/b", "bad_model"),
+            ("?draw=circles", "bad_draw"),
             ("?modle=parts", "bad_query"),
             ("?model=a&model=b", "bad_query"),
         ] {

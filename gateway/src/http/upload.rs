@@ -10,6 +10,7 @@ use axum::{
 use bytes::Bytes;
 use jiff::Timestamp;
 use pipeline::{
+    draw::DrawWishes,
     frame::{Carried, Frame, FrameId, ModelRef, TraceContext},
     record::{TRACEPARENT, TRACESTATE, encode_frame},
     service::Problem,
@@ -31,6 +32,10 @@ use crate::{
     outcomes::{Fate, Submission, Waiter, source_of},
 };
 
+/// Uploads up to this size are inspected where they arrive: walking through so few bytes is quicker
+/// than the way to another thread and back.
+const QUICKLY_INSPECTED: usize = 512 << 10;
+
 /// An upload that Kafka has.
 struct Accepted {
     id: FrameId,
@@ -50,6 +55,7 @@ struct Wait {
 struct Outgoing {
     picture: Picture,
     model: Option<ModelRef>,
+    draw: DrawWishes,
     trace: Option<TraceContext>,
 }
 
@@ -89,11 +95,14 @@ impl Gateway {
         };
         let trace = trace_of(request.headers());
         let (sent, _room) = self.receive(request).await?;
+        if wishes.model.is_none() {
+            self.check_model(sent.model.as_ref()).await?;
+        }
         let model = one_model(wishes.model, sent.model)?;
-        self.check_model(model.as_ref()).await?;
         let outgoing = Outgoing {
             picture: self.convert(sent.picture).await?,
             model,
+            draw: wishes.draw,
             trace,
         };
         let id = FrameId::new();
@@ -146,11 +155,19 @@ impl Gateway {
         }
     }
 
-    /// The upload as a picture for Kafka, on a core of its own.
+    /// The upload as a picture for Kafka; decoding has a core of its own.
     async fn convert(&self, upload: Bytes) -> Result<Picture, Problem> {
         let core = self.admission.core().await;
         let limits = self.limits;
-        let (inspected, core) = on_a_core(core, move || intake::inspect(&upload, limits)).await?;
+        let (inspected, core) = if upload.len() <= QUICKLY_INSPECTED {
+            let inspected = intake::inspect(&upload, limits);
+            (
+                inspected.map_err(|error| problems::of_intake(&error))?,
+                core,
+            )
+        } else {
+            on_a_core(core, move || intake::inspect(&upload, limits)).await?
+        };
         match inspected {
             Inspected::Ready(picture) => Ok(picture),
             Inspected::Convert(conversion) => {
@@ -171,6 +188,7 @@ impl Gateway {
         let frame = Frame {
             id,
             model: outgoing.model,
+            draw: outgoing.draw,
             carried: Carried {
                 trace: outgoing.trace,
                 ..Carried::default()

@@ -16,6 +16,7 @@ pub use model_ref::{ModelRef, ModelRefError, ModelSelector};
 pub use time::{rfc3339_micros, truncate_to_micros};
 pub use trace::TraceContext;
 
+use crate::draw::DrawWishes;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
@@ -56,6 +57,8 @@ pub struct Frame {
     pub sequence: Option<u64>,
     /// How long after capture the frame is still worth showing; none means for ever.
     pub deadline_ms: Option<u32>,
+    /// How its annotated picture is to be drawn, where the model's way is not wanted.
+    pub draw: DrawWishes,
     /// What goes from the frame to all its outputs untouched.
     pub carried: Carried,
     /// The JPEG file.
@@ -81,6 +84,7 @@ impl Frame {
             model: None,
             sequence: None,
             deadline_ms: None,
+            draw: DrawWishes::default(),
             carried: Carried::default(),
             jpeg,
         }

@@ -1,7 +1,7 @@
 //! Frames, captured and annotated, as records.
 
 use super::headers::{
-    ANNOTATED_TYPE, DEADLINE_MS, FRAME_TYPE, HeaderReader, MODEL, RecordKind, SEQUENCE,
+    ANNOTATED_TYPE, DEADLINE_MS, DRAW, FRAME_TYPE, HeaderReader, MODEL, RecordKind, SEQUENCE,
     common_headers, push, push_carried,
 };
 use super::{Record, RecordError};
@@ -51,6 +51,9 @@ fn encode(frame: &Frame, kind: &RecordKind) -> Record {
     if let Some(deadline_ms) = frame.deadline_ms {
         push(&mut headers, DEADLINE_MS, deadline_ms);
     }
+    if !frame.draw.is_empty() {
+        push(&mut headers, DRAW, frame.draw);
+    }
     push_carried(&mut headers, &frame.carried);
     Record {
         key: Some(key_of(&frame.source)),
@@ -80,6 +83,7 @@ fn decode(record: Record, place: &Place, kind: &RecordKind) -> Result<Frame, Rec
     )?;
     let sequence = headers.take(SEQUENCE, "a whole number", str::parse::<u64>)?;
     let deadline_ms = headers.take(DEADLINE_MS, "whole milliseconds", str::parse::<u32>)?;
+    let draw = headers.take(DRAW, "words such as no-labels,opacity:30", str::parse)?;
     check_jpeg(&record.value)?;
     Ok(Frame {
         id,
@@ -88,6 +92,7 @@ fn decode(record: Record, place: &Place, kind: &RecordKind) -> Result<Frame, Rec
         model,
         sequence,
         deadline_ms,
+        draw: draw.unwrap_or_default(),
         carried: headers.into_carried(),
         jpeg: record.value,
     })

@@ -29,6 +29,8 @@ pub const MODEL: &str = "kadr_model";
 pub const SEQUENCE: &str = "kadr_sequence";
 /// How long after capture a frame is worth showing.
 pub const DEADLINE_MS: &str = "kadr_deadline_ms";
+/// How the annotated picture is to be drawn.
+pub const DRAW: &str = "kadr_draw";
 /// Dead letters: the reason in words.
 pub const ERROR: &str = "kadr_error";
 /// Dead letters: the reason as a word for machines.

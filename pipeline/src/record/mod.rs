@@ -45,8 +45,8 @@ pub use error::RecordError;
 pub use frame::{decode_annotated, decode_frame, encode_annotated, encode_frame};
 pub use headers::{
     ANNOTATED_TYPE, ATTEMPTS, CE_ID, CE_SOURCE, CE_SPECVERSION, CE_TIME, CE_TYPE, CONTENT_TYPE,
-    DEADLINE_MS, ERROR, ERROR_KIND, FRAME_TYPE, MODEL, OFFSET, PARTITION, RESULT_TYPE, SEQUENCE,
-    TOPIC, TRACEPARENT, TRACESTATE,
+    DEADLINE_MS, DRAW, ERROR, ERROR_KIND, FRAME_TYPE, MODEL, OFFSET, PARTITION, RESULT_TYPE,
+    SEQUENCE, TOPIC, TRACEPARENT, TRACESTATE,
 };
 pub use result::{decode_result, encode_result};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::{
     Router,
     extract::State,
-    http::{HeaderName, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -28,8 +28,6 @@ const ADMIN_LIMITS: HttpLimits = HttpLimits {
     write_stall: Duration::from_secs(5),
     grace: Duration::from_secs(1),
 };
-
-const NEVER_CACHED: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
 
 /// What the admin pages show.
 #[derive(Clone, Debug)]
@@ -70,7 +68,7 @@ async fn metrics(State(state): State<AdminState>) -> Response {
     match state.metrics.to_text() {
         Ok(text) => {
             let content_type = (header::CONTENT_TYPE, prometheus::TEXT_FORMAT);
-            ([content_type, NEVER_CACHED], text).into_response()
+            ([content_type], text).into_response()
         }
         Err(error) => {
             tracing::error!(%error, "cannot write the metrics");
@@ -86,12 +84,7 @@ fn answer(is_well: bool, report: &Report) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     let body = serde_json::to_string(report).expect("a report has no maps and no fallible fields");
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/json"), NEVER_CACHED],
-        body,
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{
     config::KafkaArgs,
     http::{HttpLimits, bind, serve_http},
     run::Context,
-    shutdown::{AnyError, Tasks, describe},
+    shutdown::{AnyError, Tasks},
 };
 use crate::{
     kafka::{ensure_topics, frame_topics},
@@ -48,13 +48,8 @@ pub async fn serve_alone<E: Into<AnyError>>(
     let router = match start(&bus, &context, &mut tasks).await {
         Ok(router) => router,
         Err(error) => {
-            // What runs already ends in good order: a process must not exit under its threads.
-            context.shutdown.begin();
-            let error = error.into();
-            if let Err(drain) = tasks.drained().await {
-                tracing::warn!(error = describe(&drain), "the rest did not end well either");
-            }
-            return Err(error);
+            tasks.abandoned().await;
+            return Err(error.into());
         }
     };
     if let Some(listener) = listener {

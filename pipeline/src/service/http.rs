@@ -11,7 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, extract::ConnectInfo};
+use axum::{
+    Router,
+    extract::ConnectInfo,
+    http::{HeaderValue, header},
+    middleware::map_response,
+    response::Response,
+};
 use hyper::{
     body::Incoming,
     server::conn::http1,
@@ -122,6 +128,7 @@ pub async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener
 /// Handlers find the client's address as [`ConnectInfo<SocketAddr>`]. Endless answers (a live
 /// picture) should watch `stop` themselves, else they use up the grace period. A connection that was
 /// upgraded (a `WebSocket`) is its handler's: neither the cap nor the grace period concern it then.
+/// Every answer forbids guessing its type and, unless the route says otherwise, keeping it.
 pub async fn serve_http(
     listener: TcpListener,
     router: Router,
@@ -129,7 +136,7 @@ pub async fn serve_http(
     stop: CancellationToken,
 ) -> usize {
     let server = Arc::new(Server {
-        router,
+        router: router.layer(map_response(with_common_headers)),
         limits,
         stop,
     });
@@ -157,6 +164,16 @@ pub async fn serve_http(
     }
     connections.shutdown().await;
     cut_off
+}
+
+/// What is said of every answer: it is what its type says, and unless it says otherwise it is news.
+async fn with_common_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    let no_store = HeaderValue::from_static("no-store");
+    headers.entry(header::CACHE_CONTROL).or_insert(no_store);
+    response
 }
 
 /// Where connections come in, one per free permit.

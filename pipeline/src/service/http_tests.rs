@@ -84,6 +84,32 @@ fn hello() -> Router {
 }
 
 #[tokio::test]
+async fn every_answer_forbids_guessing_and_unless_it_says_otherwise_keeping() {
+    let kept = || async { ([(header::CACHE_CONTROL, "max-age=60")], "kept") };
+    let routes = Router::new()
+        .route("/hello", get(|| async { "hello" }))
+        .route("/kept", get(kept));
+    let server = TestServer::start(routes, LAX).await;
+    for (path, caching) in [
+        ("/hello", "no-store"),
+        ("/kept", "max-age=60"),
+        ("/missing", "no-store"),
+    ] {
+        let mut stream = server.connect().await;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: kadr\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = text_until_closed(&mut stream).await;
+        for line in [
+            "x-content-type-options: nosniff",
+            &format!("cache-control: {caching}"),
+        ] {
+            assert!(answer.contains(line), "{path}: {answer}");
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_is_answered_and_knows_its_peer() {
     let router = Router::new().route(
         "/hello",

@@ -18,18 +18,15 @@ const BOUNDARY: &str = "kadr-frame";
 /// A picture is asked for when the one before it is on its way, so a stream that gives its newest
 /// picture makes slow clients skip some instead of lagging behind. The bytes are not copied.
 pub fn moving_picture(pictures: impl Stream<Item = Bytes> + Send + 'static) -> Response {
-    let headers = [
-        (
-            header::CONTENT_TYPE,
-            format!("multipart/x-mixed-replace; boundary={BOUNDARY}"),
-        ),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-    ];
+    let content_type = format!("multipart/x-mixed-replace; boundary={BOUNDARY}");
     let opening = stream::iter([Bytes::from(format!("--{BOUNDARY}\r\n"))]);
     let parts = pictures.flat_map(|jpeg| stream::iter(part_of(jpeg)));
     let body = opening.chain(parts).map(Ok::<_, Infallible>);
-    (headers, Body::from_stream(body)).into_response()
+    (
+        [(header::CONTENT_TYPE, content_type)],
+        Body::from_stream(body),
+    )
+        .into_response()
 }
 
 /// The boundary comes after the picture: a browser shows it then, and not only when the next one comes.

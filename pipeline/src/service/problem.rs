@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::{
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -74,12 +74,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         let json = serde_json::to_string(&self.body).expect("three strings are plain JSON");
         let content_type = (header::CONTENT_TYPE, "application/json");
-        let never_cached = (header::CACHE_CONTROL, "no-store");
-        let headers = [content_type, never_cached, NOSNIFF];
-        let mut response = (self.status, headers, json).into_response();
+        let mut response = (self.status, [content_type], json).into_response();
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             let value = HeaderValue::from(seconds);
@@ -109,10 +106,6 @@ mod tests {
         let response = problem.into_response();
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
-        assert_eq!(
-            response.headers()[header::X_CONTENT_TYPE_OPTIONS],
-            "nosniff"
-        );
         let body = to_bytes(response.into_body(), 1000).await.unwrap();
         assert_eq!(
             body,

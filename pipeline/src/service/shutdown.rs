@@ -194,6 +194,15 @@ impl Tasks {
         }
     }
 
+    /// The way out of a start that failed half-way: what runs already ends in good order, as a
+    /// process must not exit under its threads. The start's own error is the one to report.
+    pub async fn abandoned(self) {
+        self.shutdown.begin();
+        if let Err(error) = self.drained().await {
+            tracing::warn!(error = describe(&error), "the rest did not end well either");
+        }
+    }
+
     fn note(&mut self, ended: Result<(Id, Result<(), AnyError>), JoinError>) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let task = self

@@ -6,6 +6,7 @@ use detector::jpeg::DEFAULT_QUALITY;
 use detector::model::Prediction;
 use hyper::StatusCode;
 use pipeline::detections::{Detections, Instance};
+use pipeline::draw::Drawing;
 use tests::spine::pictures::{Picture, belt_photo};
 use tests::spine::{On, Spine};
 
@@ -32,7 +33,8 @@ impl Region {
     /// What drawing this result may change.
     fn drawn(result: &Detections) -> Self {
         let prediction = Prediction::Instances(result.instances.clone());
-        let mask = Annotator::default().footprint(result.width, result.height, &prediction);
+        let size = [result.height, result.width];
+        let mask = Annotator::default().footprint(size, &prediction, Drawing::default());
         let pixels = mask.to_bitmap().iter().map(|&set| set != 0).collect();
         let (width, height) = (result.width as usize, result.height as usize);
         Self {
