@@ -125,10 +125,14 @@ impl Redrive {
             if self.dry_run {
                 continue;
             }
-            sent.push(put_back(sink, letter, (partition, offset)));
             if sent.len() >= IN_FLIGHT {
                 note_all(&mut sent, &mut ledger).await?;
             }
+            if let Err(scattered) = ledger.has_room(partition, IN_FLIGHT) {
+                note_all(&mut sent, &mut ledger).await?;
+                return Err(scattered.into());
+            }
+            sent.push(put_back(sink, letter, (partition, offset)));
         }
         note_all(&mut sent, &mut ledger).await?;
         Ok(redriven)
@@ -205,20 +209,12 @@ where
         return Ok(());
     }
     let mut failed = None;
-    let mut scattered = None;
     while let Some(put_back) = sent.next().await {
         match put_back {
-            Ok((partition, offset)) => {
-                if let Err(error) = ledger.note(partition, offset) {
-                    scattered = Some(error);
-                }
-            }
+            Ok((partition, offset)) => ledger.note(partition, offset),
             Err(error) => failed = Some(error),
         }
     }
     ledger.save().await?;
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    scattered.map_or(Ok(()), |error| Err(error.into()))
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }

@@ -21,6 +21,8 @@ const REQUEST: Duration = Duration::from_secs(10);
 const NAME: &str = "kadr-done";
 /// Kafka takes 4096 bytes with an offset.
 const MAX_METADATA: usize = 4_000;
+/// What one record adds to the list at most: a comma, and an offset.
+const RANGE_BYTES: usize = 20;
 
 /// Why a ledger cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -105,16 +107,20 @@ impl Ledger {
         done.is_some_and(|done| done.has(offset))
     }
 
-    /// Notes that this record is dealt with; [`Ledger::save`] makes it last.
-    pub fn note(&mut self, partition: i32, offset: i64) -> Result<(), LedgerError> {
-        let done = self.done.entry(partition).or_default();
-        let mut noted = done.clone();
-        noted.add(offset);
-        if noted.to_string().len() > MAX_METADATA {
+    /// Whether so many more records of a partition can be noted, wherever they stand. To be asked
+    /// before dealing with them.
+    pub fn has_room(&self, partition: i32, records: usize) -> Result<(), LedgerError> {
+        let noted = self.done.get(&partition).map(Done::to_string);
+        let bytes = noted.map_or(0, |noted| noted.len()) + records * RANGE_BYTES;
+        if bytes > MAX_METADATA {
             return Err(LedgerError::Scattered(partition));
         }
-        *done = noted;
         Ok(())
+    }
+
+    /// Notes that this record is dealt with; [`Ledger::save`] makes it last.
+    pub fn note(&mut self, partition: i32, offset: i64) {
+        self.done.entry(partition).or_default().add(offset);
     }
 
     /// Notes that nothing is left before this offset.
@@ -237,7 +243,9 @@ mod tests {
             below,
             beyond: Vec::new(),
         };
-        offsets.iter().for_each(|&offset| done.add(offset));
+        for &offset in offsets {
+            done.add(offset);
+        }
         done
     }
 
