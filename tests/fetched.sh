@@ -25,6 +25,12 @@ installed() {
   exec 9>&-
 }
 
+# For `installed`: what a requirements.txt pins. The interpreter is $folder/venv/bin/python.
+python_packages() {
+  python3 -m venv "$1/venv" &&
+    "$1/venv/bin/python" -m pip install --disable-pip-version-check --only-binary=:all: --requirement "$2"
+}
+
 # For `installed`: what a package-lock.json pins. Node finds it with NODE_PATH=$folder/node_modules.
 node_packages() {
   cp "${2%/*}/package.json" "$2" "$1" &&

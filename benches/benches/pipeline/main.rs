@@ -1,4 +1,5 @@
-//! The pipeline against bare codecs, the bare model and bare Kafka: `script/bench P1 P6 P11 P16`.
+//! The pipeline against bare codecs, the bare model, bare Kafka and a Python service that does the same:
+//! `script/bench P1 P6 P7 P11 P13 P14 P16`.
 //!
 //! Each id of the goals has a file here. Services and broker run in processes of their own, so that
 //! what each spends can be told apart. Outputs are compared before anything is timed.
@@ -8,6 +9,7 @@ mod bus;
 mod codec;
 mod end_to_end;
 mod latency;
+mod peer;
 mod pictures;
 mod same;
 mod services;
@@ -31,7 +33,10 @@ use services::{Surroundings, become_service_if_child, quick_models};
 use tempfile::TempDir;
 
 /// What there is to measure, in this order.
-const IDS: [&str; 5] = ["P11", "P6", "P7", "P16", "P1"];
+const IDS: [&str; 7] = ["P11", "P6", "P7", "P16", "P1", "P13", "P14"];
+
+/// Those that need the Python service.
+const WITH_PEER: [&str; 2] = ["P13", "P14"];
 
 /// What is measured, and how.
 #[derive(Parser)]
@@ -115,6 +120,8 @@ impl Stand {
             "P6" => tax::measure(self, id, "ten"),
             "P7" => tax::measure(self, id, "hundred"),
             "P11" => accept::measure(self),
+            "P13" => peer::measure_door(self),
+            "P14" => peer::measure_service(self),
             "P16" => latency::measure(self),
             _ => unreachable!("ids are checked"),
         }
@@ -137,6 +144,10 @@ fn main() -> ExitCode {
     let stand = Stand::set_up(&options);
     let mut findings = Vec::new();
     for id in wanted {
+        if WITH_PEER.contains(&id) && std::env::var_os(peer::PYTHON).is_none() {
+            println!("{id} is left out: only script/bench brings the Python service");
+            continue;
+        }
         println!("measuring {id}");
         findings.extend(stand.measure(id));
     }

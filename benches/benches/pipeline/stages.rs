@@ -40,7 +40,7 @@ pub(crate) fn measure(
         let predictions = predictions.as_mut().expect("a prediction");
         let prediction = predictions.pop().expect("one a picture");
         used.of("annotate_cpu_ms", || {
-            annotator.draw(image, &prediction, Drawing::default())
+            annotator.draw(image, &prediction, Drawing::default());
         });
         let annotated = used.of("encode_cpu_ms", || encoder.encode(image));
         annotated.expect("a picture that fits");
