@@ -10,7 +10,7 @@
 use std::fmt;
 
 /// Records that one mark opens: a commit for each so many.
-pub(super) const AHEAD: i64 = 256;
+pub(super) const AHEAD: i64 = 64;
 
 /// What stands at the beginning of our marks, so that others are not taken for them.
 const NAME: &str = "kadr-1";
