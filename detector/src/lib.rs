@@ -7,6 +7,7 @@
 //! - [`onnx`]: the only place that knows ONNX Runtime
 //! - [`annotate`]: what the model saw, drawn into the picture
 //! - [`jpeg`]: from pixels back to a JPEG
+//! - [`rollout`]: which version of a model serves whom
 //! - [`worker`]: all of it between Kafka and Kafka
 //! - [`tune`]: how a model runs best on this machine
 //! - `service`: the worker in a process of its own
@@ -21,6 +22,7 @@ pub mod model;
 pub mod onnx;
 pub mod redrive;
 pub mod replay;
+pub mod rollout;
 mod service;
 pub mod tune;
 pub mod worker;

@@ -1,6 +1,7 @@
 //! The `detector` command: runs the worker, looks into the model repository, tries a model on a picture.
 
 mod report;
+mod rollout_command;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,6 +53,12 @@ enum ModelCommand {
     },
     /// Runs a model on a JPEG and prints what it sees.
     Run(RunArgs),
+    /// Lets a version of a model serve, to all or on trial; running detectors follow by themselves.
+    Rollout(rollout_command::RolloutArgs),
+    /// Takes the last rollout of a model back.
+    Rollback(rollout_command::RollbackArgs),
+    /// Says which version of a model serves whom.
+    Status(rollout_command::StatusArgs),
 }
 
 #[derive(Debug, Args)]
@@ -71,7 +78,7 @@ struct RunArgs {
     #[command(flatten)]
     repository: RepositoryArgs,
 
-    /// The model: name for the latest version, or name@version.
+    /// The model: name for the one that serves, name@version or name@alias.
     #[arg(value_name = "MODEL")]
     model: ModelReference,
 
@@ -124,6 +131,9 @@ fn run(command: &ModelCommand) -> anyhow::Result<()> {
     match command {
         ModelCommand::List { repository } => list(repository),
         ModelCommand::Run(args) => run_model(args),
+        ModelCommand::Rollout(args) => rollout_command::roll_out(args),
+        ModelCommand::Rollback(args) => rollout_command::roll_back(args),
+        ModelCommand::Status(args) => rollout_command::status(args),
     }
 }
 

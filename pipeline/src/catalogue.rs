@@ -1,17 +1,34 @@
 //! What models there are: `<root>/<name>/model.toml` and `<root>/<name>/<version>/…`, read leniently.
 //!
-//! Versions are whole numbers; the highest is taken unless one is asked for. Folder names that
-//! start with `0` or `.`, and folders without a `model.toml`, are not looked at. Whether a model can
-//! be run is the detector's business; here is what everybody else wants to know of it.
+//! Versions are whole numbers. `[versions]` in `model.toml` says which of them are offered, and
+//! `rollout.toml` beside it which one serves whom; without either all are offered and the highest
+//! serves. Folder names that start with `0` or `.`, and folders without a `model.toml`, are not
+//! looked at. Whether a model can be run is the detector's business; here is what everybody else
+//! wants to know of it.
+//!
+//! - [`policy`]: which versions are offered
+//! - [`rollout`]: which one serves whom, and how it was before; [`rollout_file`] keeps it
+//! - [`versions`]: what the names of a model's versions stand for
 
+pub mod policy;
+pub mod rollout;
+pub mod rollout_file;
+pub mod versions;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::detections::Rgb;
-use crate::frame::{ModelRef, ModelSelector};
+use crate::frame::ModelRef;
+use policy::VersionPolicy;
+use rollout::{Change, Rollout};
+use rollout_file::RolloutError;
+pub use versions::Versions;
 
 /// The file that makes a folder a model.
 pub const MANIFEST_FILE: &str = "model.toml";
@@ -89,8 +106,10 @@ pub struct Entry {
     pub name: String,
     /// What it does, such as `instance-segmentation`.
     pub task: String,
-    /// Its versions, ascending; never empty.
+    /// The versions that are offered, ascending; never empty.
     pub versions: Vec<u32>,
+    /// What may stand behind the `@` beside a number, and for which version.
+    pub aliases: BTreeMap<String, u32>,
     /// Its classes, in their order.
     pub labels: Vec<Label>,
 }
@@ -155,13 +174,26 @@ pub enum CatalogueError {
         /// Its folder.
         folder: PathBuf,
     },
-    /// Names for versions are not there yet.
-    #[error("model {name:?} has no version called {alias:?}; ask for a number")]
+    /// No version is called so.
+    #[error(
+        "model {name:?} has no version called {alias:?}; there is {}",
+        listed(available)
+    )]
     Alias {
         /// The model.
         name: String,
         /// The wanted name of a version.
         alias: String,
+        /// What there is instead.
+        available: Vec<String>,
+    },
+    /// The model's rollout cannot be read or changed.
+    #[error("model {name:?}: {reason}")]
+    Rollout {
+        /// The model.
+        name: String,
+        /// Why.
+        reason: RolloutError,
     },
 }
 
@@ -171,6 +203,8 @@ struct Manifest {
     task: String,
     #[serde(default)]
     labels: Vec<ManifestLabel>,
+    #[serde(default)]
+    versions: VersionPolicy,
 }
 
 #[derive(Deserialize)]
@@ -217,41 +251,51 @@ impl Catalogue {
 
     /// Finds a model and its version.
     pub fn find(&self, wanted: &ModelRef) -> Result<Found, CatalogueError> {
-        let name = wanted.name().to_owned();
+        let versions = self.versions(wanted.name())?;
+        let version = versions.resolve(wanted.selector())?;
+        let folder = versions.folder.join(version.to_string());
+        Ok(Found {
+            name: versions.name,
+            version,
+            folder,
+        })
+    }
+
+    /// The versions of a model and what their names stand for.
+    pub fn versions(&self, name: &str) -> Result<Versions, CatalogueError> {
         let mut listings = self.folders()?;
         let Some(at) = listings.iter().position(|listing| listing.name == name) else {
             listings.retain(|listing| !listing.versions.is_empty());
             return Err(CatalogueError::UnknownModel {
-                name,
+                name: name.to_owned(),
                 available: listings.into_iter().map(|listing| listing.name).collect(),
             });
         };
-        let available = listings.swap_remove(at).versions;
-        let folder = self.root.join(&name);
-        let Some(&latest) = available.last() else {
-            return Err(CatalogueError::NoVersions { name, folder });
-        };
-        let version = match wanted.selector() {
-            ModelSelector::Default => latest,
-            ModelSelector::Version(version) => *version,
-            ModelSelector::Alias(alias) => {
-                let alias = alias.clone();
-                return Err(CatalogueError::Alias { name, alias });
-            }
-        };
-        if !available.contains(&version) {
-            return Err(CatalogueError::UnknownVersion {
-                name,
-                version,
-                available,
-            });
-        }
-        let folder = folder.join(version.to_string());
-        Ok(Found {
-            name,
-            version,
-            folder,
-        })
+        // What cannot be read limits nothing here; whoever runs the model reads it whole and says
+        // what is wrong with it.
+        let policy = read_manifest(&self.manifest_path(name))
+            .map(|manifest| manifest.versions)
+            .unwrap_or_default();
+        self.versions_of(listings.swap_remove(at), &policy)
+    }
+
+    /// Changes which version of a model serves whom; detectors see it within seconds.
+    pub fn roll_out(&self, name: &str, change: &Change) -> Result<Versions, CatalogueError> {
+        let mut versions = self.versions(name)?;
+        let offered = versions.offered.clone();
+        let changed = rollout_file::update(&versions.folder, |rollout| {
+            rollout.changed(change, &offered, Timestamp::now())
+        });
+        versions.rollout = changed.map_err(|reason| rollout_error(name, reason))?;
+        Ok(versions)
+    }
+
+    /// Takes the last change of [`roll_out`](Self::roll_out) back.
+    pub fn roll_back(&self, name: &str) -> Result<Versions, CatalogueError> {
+        let mut versions = self.versions(name)?;
+        let changed = rollout_file::update(&versions.folder, Rollout::back);
+        versions.rollout = changed.map_err(|reason| rollout_error(name, reason))?;
+        Ok(versions)
     }
 
     /// The manifest of a model.
@@ -259,20 +303,47 @@ impl Catalogue {
         self.root.join(name).join(MANIFEST_FILE)
     }
 
+    fn versions_of(
+        &self,
+        listing: Listing,
+        policy: &VersionPolicy,
+    ) -> Result<Versions, CatalogueError> {
+        let folder = self.root.join(&listing.name);
+        let rollout = rollout_file::read(&folder);
+        let rollout = rollout.map_err(|reason| rollout_error(&listing.name, reason))?;
+        Ok(Versions {
+            offered: policy.offered(listing.versions),
+            name: listing.name,
+            folder,
+            rollout,
+        })
+    }
+
     fn entry(&self, listing: Listing) -> Option<Entry> {
         let path = self.manifest_path(&listing.name);
-        match read_manifest(&path) {
-            Ok(manifest) => Some(Entry {
-                name: listing.name,
-                task: manifest.task,
-                versions: listing.versions,
-                labels: labels_of(manifest.labels),
-            }),
-            Err(reason) => {
-                tracing::warn!(path = %path.display(), reason, "a model is left out of the list");
-                None
-            }
+        let left_out = |reason: String| {
+            tracing::warn!(path = %path.display(), reason, "a model is left out of the list");
+        };
+        let manifest = read_manifest(&path).map_err(left_out).ok()?;
+        let versions = self.versions_of(listing, &manifest.versions);
+        let versions = versions.map_err(|error| left_out(error.to_string())).ok()?;
+        if versions.offered.is_empty() {
+            return None;
         }
+        Some(Entry {
+            task: manifest.task,
+            aliases: versions.aliases(),
+            name: versions.name,
+            versions: versions.offered,
+            labels: labels_of(manifest.labels),
+        })
+    }
+}
+
+fn rollout_error(name: &str, reason: RolloutError) -> CatalogueError {
+    CatalogueError::Rollout {
+        name: name.to_owned(),
+        reason,
     }
 }
 

@@ -6,20 +6,40 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use pipeline::catalogue::{Catalogue, CatalogueError, listed, parse_version};
+use pipeline::catalogue::{Catalogue, CatalogueError, Versions};
+use pipeline::frame::{ModelRef, ModelSelector};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{Manifest, ManifestError};
 
 pub use pipeline::catalogue::Listing;
 
-/// A model as people name it: `name` or `name@version`.
+/// A model as people name it: `name`, `name@version` or `name@alias`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelReference {
     /// The model's folder.
     pub name: String,
-    /// The wanted version; the latest without one.
-    pub version: Option<u32>,
+    /// Which version of it.
+    pub selector: ModelSelector,
+}
+
+impl ModelReference {
+    /// One version of a model.
+    pub fn version(name: impl Into<String>, version: u32) -> Self {
+        Self {
+            name: name.into(),
+            selector: ModelSelector::Version(version),
+        }
+    }
+}
+
+impl From<&ModelRef> for ModelReference {
+    fn from(model: &ModelRef) -> Self {
+        Self {
+            name: model.name().to_owned(),
+            selector: model.selector().clone(),
+        }
+    }
 }
 
 impl FromStr for ModelReference {
@@ -29,25 +49,26 @@ impl FromStr for ModelReference {
         let malformed = || RepositoryError::Malformed {
             reference: text.to_owned(),
         };
-        let (name, version) = match text.split_once('@') {
-            None => (text, None),
-            Some((name, version)) => (name, Some(parse_version(version).ok_or_else(malformed)?)),
+        let (name, selector) = match text.split_once('@') {
+            None => (text, ModelSelector::Default),
+            Some((name, part)) => (name, part.parse().map_err(|_cause| malformed())?),
         };
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
             return Err(malformed());
         }
         Ok(Self {
             name: name.to_owned(),
-            version,
+            selector,
         })
     }
 }
 
 impl fmt::Display for ModelReference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.version {
-            None => formatter.write_str(&self.name),
-            Some(version) => write!(formatter, "{}@{version}", self.name),
+        match &self.selector {
+            ModelSelector::Default => formatter.write_str(&self.name),
+            ModelSelector::Version(version) => write!(formatter, "{}@{version}", self.name),
+            ModelSelector::Alias(alias) => write!(formatter, "{}@{alias}", self.name),
         }
     }
 }
@@ -98,44 +119,16 @@ impl FromStr for Precision {
 /// Why a model cannot be taken from the repository.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
-    /// A folder cannot be read.
+    /// A folder cannot be read, or there is no such model or version.
     #[error(transparent)]
-    Folder(#[from] CatalogueError),
-    /// The reference is neither `name` nor `name@version`.
+    Catalogue(#[from] CatalogueError),
+    /// The reference is of no form that there is.
     #[error(
-        "{reference:?} does not name a model; write name or name@version, such as parts or parts@1"
+        "{reference:?} does not name a model; write name, name@version or name@alias, such as parts, parts@1 or parts@stable"
     )]
     Malformed {
         /// What was written.
         reference: String,
-    },
-    /// There is no such model.
-    #[error("there is no model {name:?} in {root}; there is {available}", root = .root.display())]
-    NoSuchModel {
-        /// The wanted name.
-        name: String,
-        /// The repository's folder.
-        root: PathBuf,
-        /// What there is instead.
-        available: String,
-    },
-    /// The model does not have that version.
-    #[error("model {name:?} has no version {version}; it has {available}")]
-    NoSuchVersion {
-        /// The model.
-        name: String,
-        /// The wanted version.
-        version: u32,
-        /// What there is instead.
-        available: String,
-    },
-    /// The model's folder holds no version.
-    #[error("model {name:?} has no version; put its files into {folder}/1", folder = .folder.display())]
-    NoVersions {
-        /// The model.
-        name: String,
-        /// Its folder.
-        folder: PathBuf,
     },
     /// `model.toml` cannot be used.
     #[error(transparent)]
@@ -190,47 +183,33 @@ impl Repository {
         Ok(self.catalogue.folders()?)
     }
 
+    /// The folder of models, for what does not concern their content.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The versions of a model and what their names stand for.
+    pub fn versions(&self, name: &str) -> Result<Versions, RepositoryError> {
+        Ok(self.catalogue.versions(name)?)
+    }
+
     /// Finds a model and reads its manifest.
     pub fn resolve(&self, reference: &ModelReference) -> Result<ResolvedModel, RepositoryError> {
-        let listings = self.list()?;
-        let Some(listing) = listings
-            .iter()
-            .find(|listing| listing.name == reference.name)
-        else {
-            return Err(RepositoryError::NoSuchModel {
-                name: reference.name.clone(),
-                root: self.catalogue.root().to_owned(),
-                available: listed(listings.iter().map(|listing| &listing.name)),
-            });
-        };
-        let model_folder = self.catalogue.root().join(&listing.name);
-        let Some(&latest) = listing.versions.last() else {
-            return Err(RepositoryError::NoVersions {
-                name: listing.name.clone(),
-                folder: model_folder,
-            });
-        };
-        let version = reference.version.unwrap_or(latest);
-        if !listing.versions.contains(&version) {
-            return Err(RepositoryError::NoSuchVersion {
-                name: listing.name.clone(),
-                version,
-                available: listed(&listing.versions),
-            });
-        }
-        let path = self.catalogue.manifest_path(&listing.name);
+        let versions = self.versions(&reference.name)?;
+        let version = versions.resolve(&reference.selector)?;
+        let path = self.catalogue.manifest_path(&versions.name);
         let manifest = Manifest::read(&path)?;
-        if manifest.name != listing.name {
+        if manifest.name != versions.name {
             return Err(RepositoryError::WrongName {
                 path,
                 manifest_name: manifest.name,
-                folder_name: listing.name.clone(),
+                folder_name: versions.name,
             });
         }
         Ok(ResolvedModel {
             manifest,
             version,
-            folder: model_folder.join(version.to_string()),
+            folder: versions.folder.join(version.to_string()),
         })
     }
 }
@@ -238,10 +217,7 @@ impl Repository {
 impl ResolvedModel {
     /// The model as `name@version`.
     pub fn reference(&self) -> ModelReference {
-        ModelReference {
-            name: self.manifest.name.clone(),
-            version: Some(self.version),
-        }
+        ModelReference::version(&self.manifest.name, self.version)
     }
 
     /// The graph of the wanted precision, which is there.

@@ -28,6 +28,7 @@ use super::{
     scheduler::{Pushed, Room, Scheduler},
     shelf::BatchSizes,
 };
+use crate::rollout::Routes;
 
 /// How often frames that nobody took in time are cleared away.
 const TICK: Duration = Duration::from_millis(500);
@@ -69,6 +70,8 @@ pub(crate) struct Intake {
 pub(crate) struct Desk {
     pub(crate) scheduler: Scheduler<Received<Job>>,
     pub(crate) default_model: ModelRef,
+    /// From the model asked for to the version that serves.
+    pub(crate) routes: Routes,
     pub(crate) batch_sizes: BatchSizes,
     pub(crate) failures: mpsc::Sender<Outcome<Finished>>,
     pub(crate) meters: Meters,
@@ -156,7 +159,10 @@ impl Desk {
             attempts,
         };
         match Job::read(origin, &self.default_model, Timestamp::now()) {
-            Ok(job) => self.enqueue(Received::from_parts(job, token), lane),
+            Ok(mut job) => {
+                job.model = self.routes.of(&job.model, &job.frame.source);
+                self.enqueue(Received::from_parts(job, token), lane);
+            }
             Err(failed) => {
                 let failed = Received::from_parts(Err(failed), token);
                 // Without a publisher the record is not completed, and so comes again.
@@ -226,6 +232,7 @@ mod tests {
                 durable_frames: 2,
             }),
             default_model: "parts".parse().unwrap(),
+            routes: Routes::default(),
             batch_sizes: BatchSizes::default(),
             failures: mpsc::channel(1).0,
             meters,

@@ -6,8 +6,9 @@
 //! - [`args`]: the flags that only the detector has
 //! - `intake`: reads both lanes; `scheduler` says which frame is next
 //! - `decode`: JPEG to pixels, off the async threads
-//! - `model_thread`: the one place where models run; `shelf` keeps the loaded ones, `trial` counts
-//!   how often a frame was tried, `runner` ends a run that takes longer than `run_limit` says
+//! - `model_thread`: the one place where models answer; `shelf` keeps the loaded ones,
+//!   [`rollout`](crate::rollout) says which version serves whom, `trial` counts how often a frame
+//!   was tried, `runner` ends a run that takes longer than `run_limit` says
 //! - `finish`: draws and encodes, off the async threads
 //! - `publish`: annotated picture, result, commit; or a dead letter and the commit
 //! - `job`: what travels through all of these
@@ -24,7 +25,7 @@ mod publish;
 mod run_limit;
 mod runner;
 mod scheduler;
-mod shelf;
+pub(crate) mod shelf;
 mod trial;
 
 use std::{path::PathBuf, thread::JoinHandle, time::Duration};
@@ -47,6 +48,8 @@ use tokio::{
 
 use crate::model::repository::Repository;
 use crate::onnx::LoadOptions;
+use crate::rollout::metrics::RolloutMeters;
+use crate::rollout::{Board, Command, Keeper, Overseer, Routes, Shadows, admin_routes, keeper};
 use decode::Decode;
 use finish::Finish;
 use intake::{Desk, INTAKE_DEADLINE, Intake, ROOM};
@@ -70,6 +73,9 @@ const MAX_WIDTH: usize = 8;
 
 /// Outcomes that may wait for the publisher.
 const OUTCOMES: usize = 16;
+
+/// Orders of operators that may wait for the keeper.
+const ORDERS: usize = 16;
 
 /// How a detector runs.
 #[derive(Clone, Debug)]
@@ -101,8 +107,8 @@ pub enum DetectorError {
     /// A lane cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The model thread could not be started.
-    #[error("cannot start the model thread: {0}")]
+    /// A thread for models could not be started.
+    #[error("cannot start a thread for models: {0}")]
     Thread(#[source] std::io::Error),
 }
 
@@ -145,6 +151,9 @@ pub fn start(
     let assembly = Assembly {
         meters: Meters::register(&context.metrics, &config.load)?,
         batch_sizes: BatchSizes::default(),
+        board: Board::default(),
+        routes: Routes::default(),
+        shadows: Shadows::new(RolloutMeters::register(&context.metrics)?),
         config,
         bus,
         context,
@@ -171,6 +180,7 @@ pub fn start(
     };
     let model_thread = ModelThread {
         shelf: assembly.shelf(),
+        shadows: assembly.shadows.clone(),
         default_model: assembly.config.default_model.clone(),
         batches: channels.batches.1,
         answers: channels.answers.0,
@@ -190,10 +200,13 @@ pub fn start(
         width,
     };
     let publish = assembly.publish();
+    let keeper = assembly.keeper();
+    let keeper = keeper.spawn().map_err(DetectorError::Thread)?;
     let model_thread = model_thread.spawn().map_err(DetectorError::Thread)?;
     tasks.spawn("intake", intake.run());
     tasks.spawn("decode", decode.run());
     tasks.spawn("model", joined(model_thread));
+    tasks.spawn("model keeper", joined(keeper));
     tasks.spawn("finish", finish.run());
     tasks.spawn("publish results", publish.run(channels.outcomes.1));
     Ok(())
@@ -206,6 +219,9 @@ struct Assembly<'a> {
     context: Context,
     meters: Meters,
     batch_sizes: BatchSizes,
+    board: Board,
+    routes: Routes,
+    shadows: Shadows,
 }
 
 impl Assembly<'_> {
@@ -237,20 +253,51 @@ impl Assembly<'_> {
         Desk {
             scheduler: Scheduler::new(ROOM),
             default_model: self.config.default_model.clone(),
+            routes: self.routes.clone(),
             batch_sizes: self.batch_sizes.clone(),
             failures,
             meters: self.meters.clone(),
         }
     }
 
-    fn shelf(&self) -> Shelf<OnnxStore> {
-        let store = OnnxStore {
+    fn store(&self) -> OnnxStore {
+        OnnxStore {
             repository: Repository::new(&self.config.models),
             library: self.config.onnxruntime.clone(),
             options: self.config.load.clone(),
-        };
+        }
+    }
+
+    fn shelf(&self) -> Shelf<OnnxStore> {
         let capacity = self.config.max_loaded_models;
-        Shelf::new(store, capacity, self.batch_sizes.clone())
+        let told = (self.batch_sizes.clone(), self.board.clone());
+        Shelf::new(self.store(), capacity, told)
+    }
+
+    /// The thread that follows the repository, and the routes by which it is spoken to.
+    fn keeper(&self) -> Keeper<OnnxStore> {
+        let (orders, commands) = mpsc::channel::<Command>(ORDERS);
+        let overseer = Overseer {
+            catalogue: Repository::new(&self.config.models).catalogue().clone(),
+            board: self.board.clone(),
+            routes: self.routes.clone(),
+            shadows: self.shadows.clone(),
+        };
+        self.context.orders.add(admin_routes(overseer, orders));
+        let health = &self.context.health;
+        Keeper {
+            store: self.store(),
+            board: self.board.clone(),
+            routes: self.routes.clone(),
+            shadows: self.shadows.clone(),
+            default_model: self.config.default_model.clone(),
+            commands,
+            part: health.register("versions", keeper::KEEPER_DEADLINE),
+            runtime: Handle::current(),
+            stop: self.context.shutdown.token(),
+            settle: keeper::SETTLE,
+            memory: keeper::Memory::default(),
+        }
     }
 
     fn publish(&self) -> Publish {

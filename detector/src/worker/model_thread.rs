@@ -27,6 +27,7 @@ use super::{
     shelf::{Shelf, Store},
     trial::{Run, Trial, decide},
 };
+use crate::rollout::Shadows;
 
 /// Loading a large model or looking at a large picture may take this long.
 pub(crate) const MODEL_DEADLINE: Duration = Duration::from_mins(2);
@@ -53,6 +54,7 @@ pub(crate) struct Batch {
 /// Everything the thread owns.
 pub(crate) struct ModelThread<S> {
     pub(crate) shelf: Shelf<S>,
+    pub(crate) shadows: Shadows,
     pub(crate) default_model: ModelRef,
     pub(crate) batches: mpsc::Receiver<Batch>,
     pub(crate) answers: mpsc::Sender<Vec<Outcome<Predicted>>>,
@@ -113,12 +115,14 @@ impl<S: Store + 'static> ModelThread<S> {
             self.tell_state();
             let next = async { timeout(HEARTBEAT, self.batches.recv()).await };
             let Ok(next) = self.runtime.block_on(next) else {
+                self.shelf.take_deliveries();
                 continue;
             };
             let Some(batch) = next else {
                 break;
             };
             let answer = self.look_at(batch);
+            self.show_shadows(&answer);
             if !self.hand_on(answer) {
                 break;
             }
@@ -130,12 +134,23 @@ impl<S: Store + 'static> ModelThread<S> {
     fn tell_state(&self) {
         let lost = self.runner.lost();
         self.meters.lost_threads(lost);
-        match lost {
-            0 => self.part.ready(),
-            lost => self.part.ready_but(&format!(
+        let remark = (lost > 0).then(|| {
+            format!(
                 "{lost} of {MAX_LOST} model runs hang and cannot be ended; at {MAX_LOST} the \
                  detector ends"
-            )),
+            )
+        });
+        self.part.ready_with(remark.as_deref());
+    }
+
+    fn show_shadows(&self, answers: &[Outcome<Predicted>]) {
+        for predicted in answers
+            .iter()
+            .filter_map(|answer| answer.value().as_ref().ok())
+        {
+            let (model, source) = (&predicted.model, &predicted.job.frame.source);
+            let (picture, prediction) = (&predicted.picture, &predicted.prediction);
+            self.shadows.show((model, source), picture, prediction);
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pipeline::{
+    catalogue::{Versions, rollout::Rollout},
     detections::ModelVersion,
     service::{Health, Metrics},
 };
@@ -12,10 +13,11 @@ use super::super::job::tests::job;
 use super::super::metrics::tests::meters;
 use super::super::metrics::{CUT_RUNS_TOTAL, LOST_THREADS};
 use super::super::runner::tests::{Faulty, Gate, picture, width};
-use super::super::shelf::{BatchSizes, ShelfError, tests::FakeStore};
+use super::super::shelf::{ShelfError, tests::FakeStore};
 use super::*;
 use crate::image::RgbImage;
 use crate::model::Model;
+use crate::rollout::{Stamp, shadow::tests::shadows};
 
 struct Bench {
     batches: mpsc::Sender<Batch>,
@@ -34,11 +36,17 @@ struct FaultyStore {
 }
 
 impl Store for FaultyStore {
-    fn find(&mut self, wanted: &ModelRef) -> Result<ModelVersion, ShelfError> {
-        Ok(ModelVersion {
-            name: wanted.name().to_owned(),
-            version: 1,
+    fn versions(&mut self, name: &str) -> Result<Versions, ShelfError> {
+        Ok(Versions {
+            name: name.to_owned(),
+            folder: name.into(),
+            offered: vec![1],
+            rollout: Rollout::default(),
         })
+    }
+
+    fn stamp(&mut self, _model: &ModelVersion) -> Option<Stamp> {
+        None
     }
 
     fn load(&mut self, model: &ModelVersion) -> Result<Box<dyn Model>, ShelfError> {
@@ -55,7 +63,8 @@ fn start(store: impl Store + 'static) -> Bench {
     let stop = CancellationToken::new();
     let (meters, metrics) = meters();
     let thread = ModelThread {
-        shelf: Shelf::new(store, 2, BatchSizes::default()),
+        shelf: Shelf::new(store, 2, <_>::default()),
+        shadows: shadows(),
         default_model: "m0".parse().unwrap(),
         batches,
         answers,

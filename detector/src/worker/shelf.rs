@@ -1,10 +1,11 @@
-//! The loaded models: the default stays, others come when a frame asks for them, and the one that
-//! was not used for longest makes room.
+//! The loaded models: the default stays, others come when a frame asks for them or the keeper has
+//! made them ready, and the one that was not used for longest makes room.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pipeline::catalogue::{CatalogueError, Versions};
 use pipeline::detections::ModelVersion;
 use pipeline::frame::{ModelRef, ModelSelector};
 use pipeline::service::shutdown::describe;
@@ -12,13 +13,19 @@ use pipeline::service::shutdown::describe;
 use crate::model::Model;
 use crate::model::repository::{ModelReference, Repository, RepositoryError};
 use crate::onnx::{LoadOptions, OnnxModel, Runtime};
+use crate::rollout::board::Delivery;
+use crate::rollout::warm::warm_up;
+use crate::rollout::{Board, Stamp, stamp_of};
 
 /// Where models come from.
 pub(crate) trait Store: Send {
-    /// Which version the reference stands for.
-    fn find(&mut self, wanted: &ModelRef) -> Result<ModelVersion, ShelfError>;
+    /// The versions of a model and their plan.
+    fn versions(&mut self, name: &str) -> Result<Versions, ShelfError>;
 
-    /// Loads that version.
+    /// Stands for the files of a version; none where they cannot be read.
+    fn stamp(&mut self, model: &ModelVersion) -> Option<Stamp>;
+
+    /// Loads that version and lets it look at a picture.
     fn load(&mut self, model: &ModelVersion) -> Result<Box<dyn Model>, ShelfError>;
 }
 
@@ -39,12 +46,10 @@ pub(crate) struct Shelf<S> {
     capacity: usize,
     /// The one used last is at the end.
     loaded: Vec<Loaded>,
-    /// Never put away.
-    default: Option<ModelVersion>,
-    /// What references to loaded models stand for. A new version in the repository counts from the
-    /// moment its model is loaded again.
+    /// What references to loaded models stand for, until routes say so.
     known: HashMap<ModelRef, ModelVersion>,
     batch_sizes: BatchSizes,
+    board: Board,
     changes: usize,
 }
 
@@ -72,14 +77,18 @@ impl BatchSizes {
 
 impl<S: Store> Shelf<S> {
     /// An empty shelf for at least two models.
-    pub(crate) fn new(store: S, capacity: usize, batch_sizes: BatchSizes) -> Self {
+    pub(crate) fn new(
+        store: S,
+        capacity: usize,
+        (batch_sizes, board): (BatchSizes, Board),
+    ) -> Self {
         Self {
             store,
             capacity: capacity.max(2),
             loaded: Vec::new(),
-            default: None,
             known: HashMap::new(),
             batch_sizes,
+            board,
             changes: 0,
         }
     }
@@ -87,23 +96,22 @@ impl<S: Store> Shelf<S> {
     /// Loads the model that is never put away.
     pub(crate) fn load_default(&mut self, wanted: &ModelRef) -> Result<&Loaded, ShelfError> {
         let name = self.get(wanted)?.name.clone();
-        self.default = Some(name);
+        self.board.keep(vec![name]);
         Ok(self.loaded.last().expect("it was loaded just now"))
     }
 
     /// The model, loaded if need be.
     pub(crate) fn get(&mut self, wanted: &ModelRef) -> Result<&mut Loaded, ShelfError> {
-        let name = match self.known.get(wanted) {
-            Some(name) => name.clone(),
-            None => self.store.find(wanted)?,
+        self.take_deliveries();
+        let candidates = match self.known.get(wanted) {
+            Some(name) => vec![name.clone()],
+            None => self.candidates(wanted)?,
         };
-        let found = match self.loaded.iter().position(|loaded| loaded.name == name) {
-            Some(position) => self.loaded.remove(position),
-            None => self.load(name.clone())?,
-        };
+        let found = self.first_of(candidates)?;
+        let name = found.name.clone();
         self.loaded.push(found);
         if self.known.insert(wanted.clone(), name).is_none() {
-            self.tell_batch_sizes();
+            self.tell();
         }
         Ok(self.loaded.last_mut().expect("it was pushed just now"))
     }
@@ -124,8 +132,31 @@ impl<S: Store> Shelf<S> {
         self.loaded.retain(|loaded| loaded.name != *name);
         self.known.retain(|_, known| known != name);
         self.changes += 1;
-        self.tell_batch_sizes();
+        self.tell();
         tracing::warn!(model = name.name, version = name.version, "model given up");
+    }
+
+    /// Takes what the keeper has made ready, and gives up what it wants to go.
+    pub(crate) fn take_deliveries(&mut self) {
+        let deliveries = self.board.take_deliveries();
+        if deliveries.is_empty() {
+            return;
+        }
+        for delivery in deliveries {
+            match delivery {
+                Delivery::Put(name, model) => {
+                    self.loaded.retain(|loaded| loaded.name != name);
+                    self.make_room();
+                    self.loaded.push(Loaded { name, model });
+                }
+                Delivery::Drop(name) => {
+                    self.loaded.retain(|loaded| loaded.name != name);
+                    self.known.retain(|_, known| *known != name);
+                }
+            }
+            self.changes += 1;
+        }
+        self.tell();
     }
 
     /// The models on the shelf.
@@ -138,24 +169,77 @@ impl<S: Store> Shelf<S> {
         self.changes
     }
 
-    fn load(&mut self, name: ModelVersion) -> Result<Loaded, ShelfError> {
-        while self.loaded.len() >= self.capacity {
-            self.put_one_away();
+    /// The versions that a reference may stand for, the wanted one first.
+    fn candidates(&mut self, wanted: &ModelRef) -> Result<Vec<ModelVersion>, ShelfError> {
+        if let ModelSelector::Version(version) = wanted.selector()
+            && let Some(loaded) = self
+                .names()
+                .find(|name| name.name == wanted.name() && name.version == *version)
+        {
+            // What is in memory serves on, whatever has become of its files.
+            return Ok(vec![loaded.clone()]);
         }
+        let versions = self.store.versions(wanted.name())?;
+        let numbers = match wanted.selector() {
+            ModelSelector::Default => versions.candidates(),
+            selector => versions.resolve(selector).map(|version| vec![version]),
+        };
+        let numbers = numbers.map_err(|error| unavailable(&error.into()))?;
+        let named = |version| ModelVersion {
+            name: wanted.name().to_owned(),
+            version,
+        };
+        Ok(numbers.into_iter().map(named).collect())
+    }
+
+    /// Takes the first candidate that can be had off the shelf, loaded if need be. That another one
+    /// stands in is told by the board.
+    fn first_of(&mut self, candidates: Vec<ModelVersion>) -> Result<Loaded, ShelfError> {
+        let mut first_error = None;
+        for name in candidates {
+            if let Some(position) = self.loaded.iter().position(|loaded| loaded.name == name) {
+                return Ok(self.loaded.remove(position));
+            }
+            match self.load(name.clone()) {
+                Ok(loaded) => return Ok(loaded),
+                Err(error) => {
+                    self.board.fail(name, error.to_string());
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        Err(first_error.unwrap_or_else(|| ShelfError::Unknown("it has no version".to_owned())))
+    }
+
+    fn load(&mut self, name: ModelVersion) -> Result<Loaded, ShelfError> {
+        self.make_room();
         let model = self.store.load(&name)?;
+        self.board.forgive(&name);
         self.changes += 1;
         tracing::info!(model = name.name, version = name.version, "model loaded");
         Ok(Loaded { name, model })
     }
 
-    fn put_one_away(&mut self) {
-        let is_default = |loaded: &Loaded| Some(&loaded.name) == self.default.as_ref();
-        let position = usize::from(self.loaded.first().is_some_and(is_default));
-        let Loaded { name, .. } = self.loaded.remove(position);
-        self.known.retain(|_, known| *known != name);
-        self.changes += 1;
+    /// Puts away what was not used for longest until there is room for one more. What the default
+    /// model serves with stays, be there room or not.
+    fn make_room(&mut self) {
+        let kept = self.board.kept();
+        while self.loaded.len() >= self.capacity {
+            let oldest = self.loaded.iter().position(|l| !kept.contains(&l.name));
+            let Some(position) = oldest else {
+                return;
+            };
+            let Loaded { name, .. } = self.loaded.remove(position);
+            self.known.retain(|_, known| *known != name);
+            self.changes += 1;
+            self.tell();
+            tracing::info!(model = name.name, version = name.version, "model put away");
+        }
+    }
+
+    fn tell(&self) {
         self.tell_batch_sizes();
-        tracing::info!(model = name.name, version = name.version, "model put away");
+        self.board.report(self.names().cloned());
     }
 
     fn tell_batch_sizes(&self) {
@@ -163,16 +247,19 @@ impl<S: Store> Shelf<S> {
             let loaded = self.loaded.iter().find(|loaded| loaded.name == *name);
             loaded.map(|loaded| loaded.model.manifest().max_batch_size)
         };
-        let sizes = self
-            .known
-            .iter()
-            .filter_map(|(wanted, name)| Some((wanted.clone(), size_of(name)?)));
-        self.batch_sizes.replace(sizes.collect());
+        let sizes = self.known.iter();
+        let sizes = sizes.filter_map(|(wanted, name)| Some((wanted.clone(), size_of(name)?)));
+        // Routed frames ask by version, the first of them before it is known here.
+        let by_version = self.names().filter_map(|name| {
+            let wanted: ModelRef = name.name.parse().ok()?;
+            Some((wanted.at(name.version), size_of(name)?))
+        });
+        self.batch_sizes.replace(sizes.chain(by_version).collect());
     }
 }
 
 /// The model repository, run by ONNX Runtime.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OnnxStore {
     pub(crate) repository: Repository,
     /// The library to use instead of the one that is found.
@@ -181,55 +268,38 @@ pub(crate) struct OnnxStore {
 }
 
 impl Store for OnnxStore {
-    fn find(&mut self, wanted: &ModelRef) -> Result<ModelVersion, ShelfError> {
-        let resolved = self.repository.resolve(&reference_of(wanted)?);
-        let resolved = resolved.map_err(|error| unavailable(&error))?;
-        Ok(ModelVersion {
-            name: resolved.manifest.name,
-            version: resolved.version,
-        })
+    fn versions(&mut self, name: &str) -> Result<Versions, ShelfError> {
+        let versions = self.repository.versions(name);
+        versions.map_err(|error| unavailable(&error))
+    }
+
+    fn stamp(&mut self, model: &ModelVersion) -> Option<Stamp> {
+        let catalogue = self.repository.catalogue();
+        let folder = catalogue.root().join(&model.name);
+        let folder = folder.join(model.version.to_string());
+        stamp_of(&catalogue.manifest_path(&model.name), &folder).ok()
     }
 
     fn load(&mut self, model: &ModelVersion) -> Result<Box<dyn Model>, ShelfError> {
-        let reference = ModelReference {
-            name: model.name.clone(),
-            version: Some(model.version),
-        };
+        let reference = ModelReference::version(&model.name, model.version);
         let resolved = self.repository.resolve(&reference);
         let resolved = resolved.map_err(|error| unavailable(&error))?;
         let unusable = |error: &dyn std::error::Error| ShelfError::Unusable(describe(error));
         let runtime = Runtime::load(self.library.as_deref()).map_err(|error| unusable(&error))?;
-        let model = OnnxModel::load(&runtime, &resolved, &self.options);
-        Ok(Box::new(model.map_err(|error| unusable(&error))?))
+        let loaded = OnnxModel::load(&runtime, &resolved, &self.options);
+        let mut loaded = loaded.map_err(|error| unusable(&error))?;
+        warm_up(&mut loaded).map_err(|error| {
+            ShelfError::Unusable(format!("its first run failed: {}", describe(&error)))
+        })?;
+        Ok(Box::new(loaded))
     }
 }
 
-fn reference_of(wanted: &ModelRef) -> Result<ModelReference, ShelfError> {
-    let version = match wanted.selector() {
-        ModelSelector::Default => None,
-        ModelSelector::Version(version) => Some(*version),
-        ModelSelector::Alias(alias) => {
-            return Err(ShelfError::Unknown(format!(
-                "model {:?} has no alias {alias:?}; ask for the name alone or for name@version",
-                wanted.name()
-            )));
-        }
-    };
-    Ok(ModelReference {
-        name: wanted.name().to_owned(),
-        version,
-    })
-}
-
 fn unavailable(error: &RepositoryError) -> ShelfError {
+    use CatalogueError::{Alias, UnknownModel, UnknownVersion};
     match error {
-        // Without the folder: the reason goes to whoever sent the frame.
-        RepositoryError::NoSuchModel {
-            name, available, ..
-        } => ShelfError::Unknown(format!("there is no model {name:?}; there is {available}")),
-        RepositoryError::NoSuchVersion { .. } | RepositoryError::Malformed { .. } => {
-            ShelfError::Unknown(error.to_string())
-        }
+        RepositoryError::Catalogue(UnknownModel { .. } | UnknownVersion { .. } | Alias { .. })
+        | RepositoryError::Malformed { .. } => ShelfError::Unknown(error.to_string()),
         _ => ShelfError::Unusable(describe(error)),
     }
 }

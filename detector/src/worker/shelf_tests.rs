@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pipeline::catalogue::rollout::Rollout;
+use pipeline::detections::Classification;
+
 use super::*;
 use crate::image::RgbImage;
 use crate::model::manifest::Manifest;
@@ -31,7 +34,8 @@ pub(crate) fn manifest(name: &str) -> Manifest {
     Manifest::parse(&text, "model.toml".as_ref()).unwrap()
 }
 
-/// A model that fails on pictures of one pixel and counts its runs.
+/// A model that fails on pictures of one pixel and counts its runs. From version 3 on it sees a nut
+/// where it saw a bolt.
 pub(crate) struct FakeModel {
     manifest: Manifest,
     version: u32,
@@ -52,35 +56,74 @@ impl Model for FakeModel {
         if images.iter().any(|image| image.pixels().len() == 3) {
             return Err(ModelError::Engine("one pixel is too few".into()));
         }
-        Ok(vec![Prediction::Classes(Vec::new()); images.len()])
+        let class = Classification {
+            label: if self.version < 3 { "bolt" } else { "nut" }.to_owned(),
+            score: 0.5,
+        };
+        Ok(vec![Prediction::Classes(vec![class]); images.len()])
     }
 }
 
-/// Has every model whose name begins with `m`, in version 1 unless another is asked for.
-#[derive(Default)]
+/// Has every model whose name begins with `m`: in versions 1 and 2, of which 1 serves, unless
+/// something else is offered. Clones share it.
+#[derive(Clone, Default)]
 pub(crate) struct FakeStore {
     pub(crate) loads: Arc<Mutex<Vec<String>>>,
     pub(crate) runs: Arc<AtomicUsize>,
     /// Loads that fail before one succeeds.
     pub(crate) broken_loads: usize,
+    pub(crate) world: Arc<Mutex<World>>,
+}
+
+/// The repository that is pretended.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) offered: HashMap<String, Vec<u32>>,
+    pub(crate) rollouts: HashMap<String, Rollout>,
+    pub(crate) stamps: HashMap<(String, u32), u64>,
+    pub(crate) broken: Vec<(String, u32)>,
+    pub(crate) unreadable: bool,
 }
 
 impl Store for FakeStore {
-    fn find(&mut self, wanted: &ModelRef) -> Result<ModelVersion, ShelfError> {
-        let reference = reference_of(wanted)?;
-        if !reference.name.starts_with('m') {
-            let text = format!("there is no model {:?}; there is m1", reference.name);
+    fn versions(&mut self, name: &str) -> Result<Versions, ShelfError> {
+        let world = self.world.lock().unwrap();
+        if world.unreadable {
+            return Err(ShelfError::Unusable("rollout.toml is torn".to_owned()));
+        }
+        if !name.starts_with('m') {
+            let text = format!("there is no model {name:?}; there is m1");
             return Err(ShelfError::Unknown(text));
         }
-        Ok(ModelVersion {
-            name: reference.name,
-            version: reference.version.unwrap_or(1),
+        let (offered, rollout) = if let Some(offered) = world.offered.get(name) {
+            let rollout = world.rollouts.get(name).cloned();
+            (offered.clone(), rollout.unwrap_or_default())
+        } else {
+            let mut first = Rollout::default();
+            first.now.current = Some(1);
+            (vec![1, 2], first)
+        };
+        Ok(Versions {
+            name: name.to_owned(),
+            folder: name.into(),
+            offered,
+            rollout,
         })
     }
 
+    fn stamp(&mut self, model: &ModelVersion) -> Option<Stamp> {
+        let offered = self.versions(&model.name).ok()?.offered;
+        let world = self.world.lock().unwrap();
+        let stamp = world.stamps.get(&(model.name.clone(), model.version));
+        let stamp = Stamp::new(stamp.copied().unwrap_or_default());
+        offered.contains(&model.version).then_some(stamp)
+    }
+
     fn load(&mut self, model: &ModelVersion) -> Result<Box<dyn Model>, ShelfError> {
-        if self.broken_loads > 0 {
-            self.broken_loads -= 1;
+        let name = (model.name.clone(), model.version);
+        let is_broken = self.world.lock().unwrap().broken.contains(&name);
+        if is_broken || self.broken_loads > 0 {
+            self.broken_loads = self.broken_loads.saturating_sub(1);
             return Err(ShelfError::Unusable("the file is cut short".to_owned()));
         }
         let mut loads = self.loads.lock().unwrap();
@@ -101,7 +144,8 @@ fn shelf(capacity: usize) -> (Shelf<FakeStore>, Arc<Mutex<Vec<String>>>, BatchSi
     let store = FakeStore::default();
     let loads = Arc::clone(&store.loads);
     let sizes = BatchSizes::default();
-    (Shelf::new(store, capacity, sizes.clone()), loads, sizes)
+    let told = (sizes.clone(), Board::default());
+    (Shelf::new(store, capacity, told), loads, sizes)
 }
 
 #[test]
@@ -154,11 +198,11 @@ fn what_is_not_there_is_unknown_and_what_is_broken_is_unusable() {
         broken_loads: 1,
         ..FakeStore::default()
     };
-    let mut shelf = Shelf::new(store, 2, BatchSizes::default());
+    let mut shelf = Shelf::new(store, 2, <_>::default());
     let mut error = |name: &str| shelf.get(&wanted(name)).map(|_| ()).unwrap_err();
     assert!(matches!(error("x"), ShelfError::Unknown(reason) if reason.contains("there is m1")));
-    let alias = error("m1@stable");
-    assert!(matches!(alias, ShelfError::Unknown(reason) if reason.contains("no alias \"stable\"")));
+    let alias = error("m1@night");
+    assert!(matches!(alias, ShelfError::Unknown(reason) if reason.contains("called \"night\"")));
     assert!(matches!(error("m1"), ShelfError::Unusable(_)));
     assert!(
         shelf.get(&wanted("m1")).is_ok(),
@@ -177,18 +221,22 @@ fn the_repository_says_what_there_is_and_not_where() {
         library: None,
         options: LoadOptions::default(),
     };
-    let error = store.find(&wanted("yours")).unwrap_err();
+    let error = store.versions("yours").unwrap_err();
     let expected = "there is no model \"yours\"; there is mine";
     assert_eq!(error, ShelfError::Unknown(expected.to_owned()));
-    assert!(matches!(
-        store.find(&wanted("mine@2")),
-        Err(ShelfError::Unknown(_))
-    ));
-    let found = store.find(&wanted("mine")).unwrap();
-    assert_eq!((&*found.name, found.version), ("mine", 1));
+    assert_eq!(store.versions("mine").unwrap().offered, [1]);
+    let mine = |version| ModelVersion {
+        name: "mine".to_owned(),
+        version,
+    };
+    assert!(store.stamp(&mine(1)).is_some() && store.stamp(&mine(2)).is_none());
+    let mut load = |version| store.load(&mine(version)).map(|_| ()).unwrap_err();
+    assert!(matches!(load(2), ShelfError::Unknown(_)));
     std::fs::write(folder.join("model.toml"), "broken").unwrap();
+    assert!(matches!(load(1), ShelfError::Unusable(_)));
+    std::fs::write(folder.join("rollout.toml"), "broken").unwrap();
     assert!(matches!(
-        store.find(&wanted("mine")),
+        store.versions("mine"),
         Err(ShelfError::Unusable(_))
     ));
 }
@@ -205,4 +253,64 @@ fn a_model_that_is_taken_comes_back_or_is_loaded_anew() {
     assert_eq!(sizes.of(&wanted("m1")), 1, "nothing is known of it");
     shelf.get(&wanted("m1")).unwrap();
     assert_eq!(loads.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn what_the_default_model_serves_with_stays_be_there_room_or_not() {
+    let (mut shelf, loads, _) = shelf(2);
+    shelf.load_default(&wanted("m0")).unwrap();
+    let kept = |version| ModelVersion {
+        name: "m0".to_owned(),
+        version,
+    };
+    shelf.get(&wanted("m0@2")).unwrap();
+    shelf.board.keep(vec![kept(1), kept(2)]);
+    for name in ["m1", "m0", "m0@2", "m2", "m0", "m0@2"] {
+        shelf.get(&wanted(name)).unwrap();
+    }
+    assert_eq!(*loads.lock().unwrap(), ["m0@1", "m0@2", "m1@1", "m2@1"]);
+    assert_eq!(shelf.names().count(), 3, "one more than there is room for");
+}
+
+#[test]
+fn where_the_newest_cannot_be_loaded_the_next_newest_stands_in_and_it_is_told() {
+    let (mut shelf, _, _) = shelf(2);
+    {
+        let mut world = shelf.store.world.lock().unwrap();
+        world.offered.insert("m0".to_owned(), vec![1, 2, 3]);
+        world.broken.push(("m0".to_owned(), 3));
+    }
+    assert_eq!(shelf.load_default(&wanted("m0")).unwrap().name.version, 2);
+    let failures = shelf.board.failures();
+    let told: Vec<_> = failures
+        .iter()
+        .map(|(n, f)| (n.version, &*f.reason))
+        .collect();
+    assert_eq!(told, [(3, "the file is cut short")]);
+    assert!(
+        shelf.get(&wanted("m0@3")).is_err(),
+        "nobody stands in for a number"
+    );
+}
+
+#[test]
+fn a_delivered_model_takes_the_place_of_its_like() {
+    let (mut shelf, loads, sizes) = shelf(2);
+    shelf.get(&wanted("m1")).unwrap();
+    let fresh = shelf.store.load(&ModelVersion {
+        name: "m1".to_owned(),
+        version: 1,
+    });
+    let name = shelf.names().next().unwrap().clone();
+    shelf
+        .board
+        .deliver(Delivery::Put(name.clone(), fresh.unwrap()));
+    shelf.get(&wanted("m1")).unwrap();
+    assert_eq!((shelf.names().count(), shelf.changes()), (1, 2));
+    assert_eq!(sizes.of(&wanted("m1@1")), 4, "routed frames ask so");
+    shelf.board.deliver(Delivery::Drop(name));
+    shelf.take_deliveries();
+    assert_eq!((shelf.names().count(), sizes.of(&wanted("m1"))), (0, 1));
+    shelf.get(&wanted("m1")).unwrap();
+    assert_eq!(loads.lock().unwrap().len(), 3);
 }

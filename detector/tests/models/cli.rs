@@ -103,3 +103,88 @@ fn mistakes_are_answered_with_what_to_do() {
         assert!(!complaint.contains("panicked"), "{complaint}");
     }
 }
+
+/// A repository with three versions of `colour`, of which the third is cut short.
+fn versions() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let (from, to) = (graphs().join("colour"), root.path().join("colour"));
+    let graph = std::fs::read(from.join("1/model.onnx")).unwrap();
+    for (version, bytes) in [("1", &graph[..]), ("2", &graph), ("3", &graph[..90])] {
+        std::fs::create_dir_all(to.join(version)).unwrap();
+        std::fs::write(to.join(version).join("model.onnx"), bytes).unwrap();
+    }
+    std::fs::copy(from.join("model.toml"), to.join("model.toml")).unwrap();
+    root
+}
+
+fn in_versions(root: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_detector"))
+        .arg("model")
+        .args(arguments)
+        .env("KADR_MODELS", root)
+        .output()
+        .unwrap();
+    let said = text(&output.stdout) + &text(&output.stderr);
+    (output.status.success(), said)
+}
+
+#[test]
+fn versions_are_rolled_out_and_back() {
+    let root = versions();
+    let done = |arguments: &[&str]| {
+        let (is_done, said) = in_versions(root.path(), arguments);
+        assert!(is_done, "{arguments:?}: {said}");
+        said
+    };
+    assert!(done(&["status", "colour"]).contains("serves    3 (the newest)"));
+    assert!(done(&["rollout", "colour@1"]).contains("serves    1\n"));
+    let trial = [
+        "rollout", "colour@2", "--canary", "10", "--source", "line-3",
+    ];
+    assert!(done(&trial).contains("canary    2 on 10 % of the sources and on line-3\n"));
+    done(&["rollout", "colour@2", "--alias", "night"]);
+    done(&["rollout", "colour@canary"]);
+    let status = done(&["status"]);
+    assert!(
+        status.contains("serves    2\n") && status.contains("night is 2"),
+        "{status}"
+    );
+    assert!(!status.contains("canary"), "it was promoted: {status}");
+    assert!(done(&["rollback", "colour"]).contains("taken back: serve version 2\n"));
+    done(&["rollout", "colour", "--end", "canary"]);
+    done(&["rollout", "colour", "--newest"]);
+    let shadow = done(&["rollout", "colour@2", "--shadow"]);
+    assert!(shadow.contains("shadow    2 on 100 %"), "{shadow}");
+}
+
+#[test]
+fn a_version_that_cannot_run_is_not_rolled_out_unless_untried() {
+    let root = versions();
+    let (is_done, said) = in_versions(root.path(), &["rollout", "colour@3"]);
+    assert!(!is_done && said.contains("it is not rolled out"), "{said}");
+    assert!(!root.path().join("colour/rollout.toml").exists());
+    let (is_done, said) = in_versions(root.path(), &["rollout", "colour@3", "--unchecked"]);
+    assert!(is_done, "{said}");
+    for (arguments, told) in [
+        (&["rollout", "colour"][..], "say which version"),
+        (&["rollout", "colour@9"], "it has 1, 2 and 3"),
+        (&["rollout", "colour@2", "--end", "canary"], "name alone"),
+        (
+            &["rollout", "colour", "--end", "canary"],
+            "no canary to end",
+        ),
+        (
+            &["rollout", "colour@1", "--shadow", "--source", "a"],
+            "belongs to --canary",
+        ),
+        (
+            &["rollout", "colour@1", "--canary", "5", "--alias", "x"],
+            "cannot be used with",
+        ),
+        (&["rollout", "colour@1", "--canary", "0"], "1..=100"),
+        (&["rollback", "circle"], "there is colour"),
+    ] {
+        let (is_done, said) = in_versions(root.path(), arguments);
+        assert!(!is_done && said.contains(told), "{arguments:?}: {said}");
+    }
+}

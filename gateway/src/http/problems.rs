@@ -127,8 +127,19 @@ pub(super) fn of_catalogue(error: &CatalogueError) -> Problem {
             format!("model {name:?} has no version yet"),
             "ask for another; GET /api/models lists them",
         ),
-        CatalogueError::UnknownVersion { .. } | CatalogueError::Alias { .. } => {
-            unknown_model(error, "GET /api/models lists the versions".to_owned())
+        CatalogueError::UnknownVersion { .. } | CatalogueError::Alias { .. } => unknown_model(
+            error,
+            "GET /api/models lists the versions and their aliases".to_owned(),
+        ),
+        CatalogueError::Rollout { name, .. } => {
+            tracing::error!(%error, "a model's rollout cannot be read");
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "models_unavailable",
+                format!("which version of model {name:?} serves cannot be told"),
+                "ask for a model by another name; the operator finds the cause in the log",
+            )
+            .retry_after(COME_BACK)
         }
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn model_of(text: &str) -> Result<ModelRef, Problem> {
         bad(
             "bad_model",
             format!("{text:?} does not name a model: {error}"),
-            "write model=name or model=name@version; GET /api/models lists them",
+            "write model=name, model=name@version or model=name@alias; GET /api/models lists them",
         )
     })
 }

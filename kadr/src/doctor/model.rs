@@ -11,6 +11,7 @@ use detector::{
     },
     onnx::{OnnxModel, Runtime},
 };
+use pipeline::frame::ModelSelector;
 use pipeline::service::{shutdown::AnyError, shutdown::describe};
 
 use super::finding::Finding;
@@ -68,7 +69,7 @@ fn of_models(repository: &Repository, config: &DetectorConfig) -> Finding {
     for listing in listings {
         let reference = ModelReference {
             name: listing.name,
-            version: None,
+            selector: ModelSelector::Default,
         };
         let found = repository.resolve(&reference);
         match found.and_then(|found| found.file(Precision::Fp32).map(|_file| found)) {

@@ -30,6 +30,15 @@ impl ModelRef {
         &self.name
     }
 
+    /// One version of the same model.
+    #[must_use]
+    pub fn at(&self, version: u32) -> Self {
+        Self {
+            name: self.name.clone(),
+            selector: ModelSelector::Version(version),
+        }
+    }
+
     /// Which version of it.
     pub fn selector(&self) -> &ModelSelector {
         &self.selector
@@ -125,6 +134,7 @@ mod tests {
             assert_eq!(model.selector(), &selector);
             assert_eq!(model.name(), text.split('@').next().unwrap());
             assert_eq!(model.to_string(), text);
+            assert_eq!(model.at(7).to_string(), format!("{}@7", model.name()));
         }
     }
 

@@ -1,16 +1,16 @@
-//! The admin port: `/healthz`, `/readyz` and `/metrics`.
+//! The admin port: `/healthz`, `/readyz` and `/metrics`, and what services add below `/admin`.
 //!
-//! It shows no secrets and changes nothing, but it is meant for operators: by default it listens on
-//! the loopback address only.
+//! It shows no secrets, but it is meant for operators: by default it listens on the loopback address
+//! only. Who may change something through it, [`orders`](super::orders) says.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{ConnectInfo, Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{any, get},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use super::{
     health::{Health, Report},
     http::{HttpLimits, serve_http},
     metrics::Metrics,
+    orders::Orders,
 };
 
 /// Probes and scrapers are few and quick.
@@ -36,6 +37,8 @@ pub struct AdminState {
     pub health: Health,
     /// For `/metrics`.
     pub metrics: Metrics,
+    /// For what services add.
+    pub orders: Orders,
 }
 
 /// The three routes, to serve on a port of their own or to merge into another web port.
@@ -49,7 +52,21 @@ pub fn admin_router(state: AdminState) -> Router {
 
 /// Serves the admin port until `stop`.
 pub async fn serve_admin(listener: TcpListener, state: AdminState, stop: CancellationToken) {
-    serve_http(listener, admin_router(state), ADMIN_LIMITS, stop).await;
+    let orders = state.orders.clone();
+    // Here alone: where the three routes are merged into a web port, no orders are taken.
+    let added = Router::new()
+        .route("/admin/{*path}", any(ordered))
+        .with_state(orders);
+    let routes = admin_router(state).merge(added);
+    serve_http(listener, routes, ADMIN_LIMITS, stop).await;
+}
+
+async fn ordered(
+    State(orders): State<Orders>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    orders.answer(peer.ip(), request).await
 }
 
 /// 200 while every loop turns; 503 asks for a restart.

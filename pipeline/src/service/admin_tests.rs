@@ -36,6 +36,7 @@ impl TestAdmin {
         let state = AdminState {
             health,
             metrics: Metrics::new("detector").unwrap(),
+            orders: Orders::default(),
         };
         let listener = bind(([127, 0, 0, 1], 0).into(), "--admin-listen")
             .await
@@ -170,7 +171,10 @@ async fn the_routes_merge_into_another_port() {
     let state = AdminState {
         health,
         metrics: Metrics::new("kadr").unwrap(),
+        orders: Orders::default(),
     };
+    let added = Router::new().route("/admin/lamp", get(async || "on"));
+    state.orders.add(added);
     let router = Router::new()
         .route("/", get(async || "a page"))
         .merge(admin_router(state));
@@ -185,6 +189,7 @@ async fn the_routes_merge_into_another_port() {
     ));
     assert!(admin.get("/").await.ends_with("a page"));
     assert_eq!(admin.status("/metrics").await, 200);
+    assert_eq!(admin.status("/admin/lamp").await, 404, "not on a web port");
     // The launcher part's handle was dropped above.
     assert_eq!(admin.status("/healthz").await, 503);
     admin.stop.cancel();
@@ -192,4 +197,14 @@ async fn the_routes_merge_into_another_port() {
         .await
         .expect("a prompt stop")
         .unwrap();
+}
+
+#[tokio::test]
+async fn services_add_routes_while_the_port_is_open() {
+    let admin = TestAdmin::start().await;
+    assert_eq!(admin.status("/admin/lamp").await, 404);
+    let added = Router::new().route("/admin/lamp", get(async || "on"));
+    admin.state.orders.add(added);
+    assert!(admin.get("/admin/lamp").await.ends_with("on"));
+    assert_eq!(admin.status("/admin/bell").await, 404);
 }

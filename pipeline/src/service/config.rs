@@ -11,15 +11,17 @@ use serde::Serialize;
 #[cfg(feature = "kafka")]
 use serde::{Serializer, ser::SerializeStruct};
 
+#[cfg(feature = "kafka")]
+use super::shutdown::describe;
 use super::{
-    secret::Secret,
+    secret::{Secret, SecretError},
     telemetry::{LogFormat, parse_filter},
     units::parse_duration,
 };
 #[cfg(feature = "kafka")]
-use super::{secret::SecretError, shutdown::describe};
-#[cfg(feature = "kafka")]
 use crate::kafka::{KafkaConfig, PROPERTIES_VARIABLE, PropertyError};
+
+const ADMIN_TOKEN_VARIABLE: &str = "KADR_ADMIN_TOKEN";
 
 /// How Kafka is reached; whatever talks to it flattens these with `#[command(flatten)]`.
 #[cfg(feature = "kafka")]
@@ -55,7 +57,7 @@ pub struct KafkaArgs {
 #[derive(Args, Clone, Debug, Serialize)]
 #[command(next_help_heading = "Operation")]
 pub struct OperatingArgs {
-    /// Where /healthz, /readyz and /metrics are served; in a container, 0.0.0.0:9100
+    /// Where /healthz, /readyz, /metrics and /admin are served; in a container, 0.0.0.0:9100
     #[arg(
         long,
         env = "KADR_ADMIN_LISTEN",
@@ -64,6 +66,16 @@ pub struct OperatingArgs {
         value_parser = parse_listen_address
     )]
     pub admin_listen: SocketAddr,
+
+    /// Token that orders below /admin must bear; without one they are taken from this machine alone
+    // Also from the file that KADR_ADMIN_TOKEN_FILE names.
+    #[arg(
+        long,
+        env = ADMIN_TOKEN_VARIABLE,
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    admin_token: Option<Secret>,
 
     /// What is logged, as level or target=level, separated by commas
     #[arg(
@@ -95,6 +107,16 @@ pub struct OperatingArgs {
     )]
     #[serde(with = "compact::required")]
     pub shutdown_grace: Duration,
+}
+
+impl OperatingArgs {
+    /// The token of the flag, the variable or the file it names; one that is empty is none.
+    pub fn admin_token(&self) -> Result<Option<Secret>, SecretError> {
+        let file = process_env("KADR_ADMIN_TOKEN_FILE").map(Into::into);
+        let token = self.admin_token.clone();
+        let token = token.filter(|token| !token.expose().is_empty());
+        Secret::resolve(ADMIN_TOKEN_VARIABLE, token, file)
+    }
 }
 
 /// Reads `127.0.0.1:9100` and `[::]:9100`.

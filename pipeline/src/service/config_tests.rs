@@ -54,7 +54,7 @@ fn every_variable_of_ours_starts_with_kadr() {
         .filter_map(|argument| argument.get_env())
         .map(|variable| variable.to_str().expect("plain names"))
         .collect();
-    let expected = if cfg!(feature = "kafka") { 5 } else { 4 };
+    let expected = if cfg!(feature = "kafka") { 6 } else { 5 };
     assert_eq!(variables.len(), expected, "{variables:?}");
     for variable in variables {
         assert!(

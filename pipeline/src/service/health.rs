@@ -213,10 +213,10 @@ impl Part {
         }
     }
 
-    /// Turning and working, with something that an operator should know.
-    pub fn ready_but(&self, remark: &str) {
+    /// Turning and working, with something that an operator should know, or nothing any more.
+    pub fn ready_with(&self, remark: Option<&str>) {
         self.alive();
-        self.change(State::Ready, Some(remark));
+        self.change(State::Ready, remark);
     }
 
     /// Turning, but unable to work. The reason is for an operator: what is wrong and what to do.
@@ -250,7 +250,7 @@ impl Part {
         condition.reason = reason;
         self.record
             .is_ready
-            .store(is_plainly_ready(&condition), Ordering::Release);
+            .store(state == State::Ready, Ordering::Release);
         self.record.log(&condition);
     }
 }
@@ -315,10 +315,10 @@ impl Record {
         let (service, part, reason) = (&*self.service, &*self.name, condition.reason.as_deref());
         match condition.state {
             State::NotReady => tracing::warn!(service, part, reason, "part is not ready"),
-            State::Ready => match reason {
-                None => tracing::info!(service, part, "part is ready"),
-                Some(remark) => tracing::warn!(service, part, remark, "part is ready, but"),
-            },
+            State::Ready if reason.is_some() => {
+                tracing::warn!(service, part, remark = reason, "part is ready");
+            }
+            State::Ready => tracing::info!(service, part, "part is ready"),
             State::Starting => tracing::info!(service, part, step = reason, "part is starting"),
             // Told by `log_stall` and by the handle's drop, which know whether it is news.
             State::Stalled | State::Stopped => {}
@@ -362,11 +362,6 @@ impl fmt::Debug for Record {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether there is nothing to change when the part says once more that it is ready.
-fn is_plainly_ready(condition: &Condition) -> bool {
-    condition.state == State::Ready && condition.reason.is_none()
 }
 
 fn as_millis(duration: Duration) -> u64 {

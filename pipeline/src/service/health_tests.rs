@@ -179,13 +179,14 @@ fn one_broken_part_makes_the_whole_unready() {
 }
 
 #[test]
-fn a_remark_is_shown_while_ready_and_goes_with_the_next_plain_word() {
+fn a_remark_leaves_a_part_ready_until_it_is_taken_back() {
     let health = HandClock::default().health();
-    let part = health.register("model", DEADLINE);
-    part.ready_but("1 run hangs");
+    let part = health.register("versions", DEADLINE);
+    part.ready_with(Some("parts@2 does not serve"));
+    let report = only_part(&health);
+    assert_eq!(report.state, State::Ready);
+    assert_eq!(report.reason.as_deref(), Some("parts@2 does not serve"));
     assert!(health.report().ready);
-    assert_eq!(only_part(&health).reason.as_deref(), Some("1 run hangs"));
-    part.ready();
-    assert!(health.report().ready);
+    part.ready_with(None);
     assert_eq!(only_part(&health).reason, None);
 }

@@ -11,6 +11,7 @@
 //! - [`health`]: parts with deadlines; live and ready are two questions
 //! - [`http`]: the accept loop of every port: connection cap, deadlines, graceful stop
 //! - [`admin`]: `/healthz`, `/readyz` and `/metrics`
+//! - [`orders`]: what services add below `/admin`, and who may give orders there
 //! - [`problem`]: the one shape of an HTTP error
 //! - [`mjpeg`]: a moving picture for everything that shows a JPEG
 //! - [`shutdown`]: one token for the process, and tasks that are waited for
@@ -28,6 +29,7 @@ pub mod health;
 pub mod http;
 pub mod metrics;
 pub mod mjpeg;
+pub mod orders;
 pub mod problem;
 pub mod redact;
 pub mod run;
@@ -46,6 +48,7 @@ pub use config::KafkaArgs;
 pub use config::OperatingArgs;
 pub use health::{Health, Part};
 pub use metrics::{DropReason, Metrics};
+pub use orders::Orders;
 pub use problem::Problem;
 pub use run::{Context, run_service};
 pub use secret::Secret;

@@ -12,6 +12,8 @@ use super::{
     health::Health,
     http::{BindError, bind},
     metrics::{Metrics, MetricsError},
+    orders::Orders,
+    secret::SecretError,
     shutdown::{AnyError, DrainError, Shutdown, Tasks, describe},
     telemetry,
 };
@@ -31,6 +33,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// When it has to end.
     pub shutdown: Shutdown,
+    /// Where it adds what operators may ask of it.
+    pub orders: Orders,
 }
 
 impl Context {
@@ -41,6 +45,7 @@ impl Context {
             health,
             metrics: Metrics::new(service)?,
             shutdown,
+            orders: Orders::default(),
         })
     }
 
@@ -50,6 +55,7 @@ impl Context {
             health: self.health.for_service(service),
             metrics: self.metrics.for_service(service)?,
             shutdown: self.shutdown.clone(),
+            orders: self.orders.clone(),
         })
     }
 
@@ -58,6 +64,7 @@ impl Context {
         AdminState {
             health: self.health.clone(),
             metrics: self.metrics.clone(),
+            orders: self.orders.clone(),
         }
     }
 }
@@ -68,6 +75,8 @@ enum RunError {
     Start(#[from] io::Error),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    #[error(transparent)]
+    Token(#[from] SecretError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
@@ -118,7 +127,8 @@ where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Into<AnyError>,
 {
-    let context = Context::new(name, Shutdown::on_signals(operating.shutdown_grace)?)?;
+    let mut context = Context::new(name, Shutdown::on_signals(operating.shutdown_grace)?)?;
+    context.orders = Orders::new(operating.admin_token()?);
     let runtime = Runtime::new()?;
     let ended = runtime.block_on(async {
         let listener = bind(operating.admin_listen, "--admin-listen").await?;

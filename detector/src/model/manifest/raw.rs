@@ -1,5 +1,6 @@
 //! `model.toml` exactly as written: every field may still be wrong. Spans remember the line.
 
+use pipeline::catalogue::policy::VersionPolicy;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -16,6 +17,9 @@ pub(super) struct RawManifest {
     pub(super) batching: RawBatching,
     pub(super) files: RawFiles,
     pub(super) labels: Spanned<Vec<RawLabel>>,
+    /// The catalogue's to obey; read here too, so that a mistake is told with its line.
+    #[serde(default, rename = "versions")]
+    _versions: VersionPolicy,
 }
 
 #[derive(Debug, Deserialize)]
