@@ -205,7 +205,7 @@ pub fn start(
     let model_thread = model_thread.spawn().map_err(DetectorError::Thread)?;
     tasks.spawn("intake", intake.run());
     tasks.spawn("decode", decode.run());
-    tasks.spawn("model", joined(model_thread));
+    tasks.spawn("model", ended(model_thread));
     tasks.spawn("model keeper", joined(keeper));
     tasks.spawn("finish", finish.run());
     tasks.spawn("publish results", publish.run(channels.outcomes.1));
@@ -310,10 +310,15 @@ impl Assembly<'_> {
     }
 }
 
-/// Waits for the model thread; its panic is the task's error.
-async fn joined(thread: JoinHandle<Result<(), LostThreads>>) -> Result<(), ModelThreadError> {
+/// Waits for the model thread, which ends with an error when runs hang for good.
+async fn ended(thread: JoinHandle<Result<(), LostThreads>>) -> Result<(), ModelThreadError> {
+    Ok(joined(thread).await??)
+}
+
+/// Waits for a thread; its panic is the task's error.
+async fn joined<T: Send + 'static>(thread: JoinHandle<T>) -> Result<T, ModelThreadError> {
     let joined = spawn_blocking(move || thread.join()).await?;
-    Ok(joined.map_err(|_panic| ModelThreadError::Panicked)??)
+    joined.map_err(|_panic| ModelThreadError::Panicked)
 }
 
 #[derive(Debug, thiserror::Error)]
