@@ -4,6 +4,7 @@
 //!
 //! - [`image`]: from a JPEG to pixels
 //! - [`model`]: what a model is, how it is fed and how its answers become instances and classes
+//! - [`graph`]: an ONNX file, looked into before it is loaded
 //! - [`onnx`]: the only place that knows ONNX Runtime
 //! - [`annotate`]: what the model saw, drawn into the picture
 //! - [`jpeg`]: from pixels back to a JPEG
@@ -15,6 +16,7 @@
 //! - [`replay`]: history once more, into topics of its own; [`history`] is what the two share
 
 pub mod annotate;
+pub mod graph;
 pub mod history;
 pub mod image;
 pub mod jpeg;

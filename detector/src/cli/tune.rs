@@ -112,7 +112,10 @@ fn announce(args: &TuneArgs, model: &ResolvedModel, count: usize) {
 }
 
 /// The rounds of each setting, or why it could not be run; settings take turns.
-fn try_all(args: &TuneArgs, settings: &[Setting]) -> anyhow::Result<Vec<Result<Vec<Trial>, String>>> {
+fn try_all(
+    args: &TuneArgs,
+    settings: &[Setting],
+) -> anyhow::Result<Vec<Result<Vec<Trial>, String>>> {
     let mut outcomes: Vec<Result<Vec<Trial>, String>> = vec![Ok(Vec::new()); settings.len()];
     for _ in 0..args.rounds {
         for (outcome, &setting) in outcomes.iter_mut().zip(settings) {
@@ -132,7 +135,12 @@ fn try_apart(args: &TuneArgs, setting: Setting) -> anyhow::Result<Result<Trial, 
     let program = std::env::current_exe().context("cannot find this program to run it again")?;
     let mut command = Command::new(program);
     command
-        .args(["tune", &args.model.to_string(), "--trial", &serde_json::to_string(&setting)?])
+        .args([
+            "tune",
+            &args.model.to_string(),
+            "--trial",
+            &serde_json::to_string(&setting)?,
+        ])
         .args(["--seconds", &args.seconds.to_string()])
         .args(["--provider", &args.provider.to_string()])
         .arg("--models")
@@ -150,7 +158,9 @@ fn try_apart(args: &TuneArgs, setting: Setting) -> anyhow::Result<Result<Trial, 
     }
     let words = String::from_utf8_lossy(&ended.stderr);
     let last = words.lines().rfind(|line| !line.trim().is_empty());
-    Ok(Err(last.map_or_else(|| ended.status.to_string(), str::to_owned)))
+    Ok(Err(
+        last.map_or_else(|| ended.status.to_string(), str::to_owned)
+    ))
 }
 
 fn try_setting(args: &TuneArgs, model: &ResolvedModel, setting: Setting) -> anyhow::Result<Trial> {
@@ -165,7 +175,11 @@ fn try_setting(args: &TuneArgs, model: &ResolvedModel, setting: Setting) -> anyh
         },
         pictures: &pictures,
     };
-    Ok(trial::run(subject, setting, Duration::from_secs(args.seconds))?)
+    Ok(trial::run(
+        subject,
+        setting,
+        Duration::from_secs(args.seconds),
+    )?)
 }
 
 fn pictures(args: &TuneArgs) -> anyhow::Result<Vec<RgbImage>> {
@@ -182,7 +196,9 @@ fn print_table(
     outcomes: &[Result<Vec<Trial>, String>],
     best: Option<&Measured>,
 ) {
-    println!("  sessions  threads  batch  weights   frames/s    p50 ms    p95 ms    p99 ms  memory MiB");
+    println!(
+        "  sessions  threads  batch  weights   frames/s    p50 ms    p95 ms    p99 ms  memory MiB"
+    );
     for (setting, outcome) in settings.iter().zip(outcomes) {
         let Setting {
             sessions,
@@ -205,7 +221,10 @@ fn print_table(
                 format!("{frames_per_second:>11.1}{p50_ms:>10.1}{p95_ms:>10.1}{p99_ms:>10.1}{memory_mib:>12.0}{mark}")
             }),
         };
-        println!("{sessions:>10}{threads:>9}{batch:>7}  {precision:<7}{figures}", precision = precision.to_string());
+        println!(
+            "{sessions:>10}{threads:>9}{batch:>7}  {precision:<7}{figures}",
+            precision = precision.to_string()
+        );
     }
 }
 
@@ -213,7 +232,10 @@ fn keep(args: &TuneArgs, model: &ResolvedModel, best: &Measured) -> anyhow::Resu
     if args.dry_run {
         return Ok(());
     }
-    ensure!(best.setting.sessions > 0, "a model runs in at least one session");
+    ensure!(
+        best.setting.sessions > 0,
+        "a model runs in at least one session"
+    );
     let path = match &args.tuning {
         Some(path) => path.clone(),
         None => args.repository.models.join(TUNING_FILE),
@@ -224,8 +246,15 @@ fn keep(args: &TuneArgs, model: &ResolvedModel, best: &Measured) -> anyhow::Resu
     };
     let subject = Subject::here(&name, args.provider, best.setting.precision);
     let mut tuning = Tuning::read(&path)?;
-    tuning.put(Tuned::new(subject, best, args.slo.map(|slo| slo.to_string())));
+    tuning.put(Tuned::new(
+        subject,
+        best,
+        args.slo.map(|slo| slo.to_string()),
+    ));
     tuning.write(&path)?;
-    println!("kept in {}; the detector uses it from its next start on", path.display());
+    println!(
+        "kept in {}; the detector uses it from its next start on",
+        path.display()
+    );
     Ok(())
 }

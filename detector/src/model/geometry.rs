@@ -23,6 +23,36 @@ pub struct Corners {
 }
 
 impl Corners {
+    /// The box around a centre.
+    pub fn around(x: f32, y: f32, width: f32, height: f32) -> Self {
+        Self {
+            x0: x - width / 2.0,
+            y0: y - height / 2.0,
+            x1: x + width / 2.0,
+            y1: y + height / 2.0,
+        }
+    }
+
+    /// What it covers; nothing where it has no area.
+    pub fn area(self) -> f32 {
+        (self.x1 - self.x0).max(0.0) * (self.y1 - self.y0).max(0.0)
+    }
+
+    /// Intersection over union: the share of what two boxes cover that both do.
+    pub fn overlap(self, other: Self) -> f32 {
+        let shared = Self {
+            x0: self.x0.max(other.x0),
+            y0: self.y0.max(other.y0),
+            x1: self.x1.min(other.x1),
+            y1: self.y1.min(other.y1),
+        }
+        .area();
+        if shared <= 0.0 {
+            return 0.0;
+        }
+        shared / (self.area() + other.area() - shared)
+    }
+
     /// Cuts the box to the frame.
     #[must_use]
     pub fn clipped_to(self, frame: Size) -> Self {
@@ -96,6 +126,19 @@ impl Placement {
         Self::stretched(input)
     }
 
+    /// The frame as it is, unless its longer edge passes `longest`.
+    pub fn native(frame: Size, longest: u32) -> Self {
+        let edge = frame.width.max(frame.height);
+        if edge <= longest {
+            return Self::stretched(frame);
+        }
+        let scale = f64::from(longest) / f64::from(edge);
+        Self::stretched(Size {
+            width: scaled(frame.width, scale),
+            height: scaled(frame.height, scale),
+        })
+    }
+
     /// The way back, from the coordinates the network answers in. `network` is the size that the
     /// network says its coordinates refer to; without one they refer to the input.
     pub fn frame_from_network(&self, frame: Size, network: Option<Size>) -> FrameFromNetwork {
@@ -110,6 +153,8 @@ impl Placement {
         );
         FrameFromNetwork {
             frame,
+            network,
+            placement: *self,
             scale_x: (input_from_network.0 * frame_from_content.0) as f32,
             scale_y: (input_from_network.1 * frame_from_content.1) as f32,
             offset_x: (-f64::from(self.left) * frame_from_content.0) as f32,
@@ -118,10 +163,36 @@ impl Placement {
     }
 }
 
+/// A frame, and where it lies in the network's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedFrame {
+    /// The frame's own size.
+    pub frame: Size,
+    /// Where it lies.
+    pub placement: Placement,
+}
+
+impl PlacedFrame {
+    /// See [`Placement::frame_from_network`].
+    pub fn frame_from_network(&self, network: Option<Size>) -> FrameFromNetwork {
+        self.placement.frame_from_network(self.frame, network)
+    }
+
+    /// The way back from coordinates between zero and one, as DETR answers.
+    pub fn frame_from_unit(&self) -> FrameFromNetwork {
+        self.frame_from_network(Some(Size {
+            width: 1,
+            height: 1,
+        }))
+    }
+}
+
 /// Maps boxes from the network's coordinates to frame pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrameFromNetwork {
     frame: Size,
+    network: Size,
+    placement: Placement,
     scale_x: f32,
     scale_y: f32,
     offset_x: f32,
@@ -132,6 +203,28 @@ impl FrameFromNetwork {
     /// The frame that boxes are mapped to.
     pub fn frame(&self) -> Size {
         self.frame
+    }
+
+    /// The size that the network's coordinates refer to.
+    pub fn network(&self) -> Size {
+        self.network
+    }
+
+    /// Where the middle of a frame column lies, as a share of the network's width. In double
+    /// precision, as such middles often lie on the border between two cells.
+    pub fn share_across(&self, column: u32) -> f64 {
+        let Placement { content, left, .. } = self.placement;
+        let in_content = (f64::from(column) + 0.5) * f64::from(content.width);
+        let in_input = f64::from(left) + in_content / f64::from(self.frame.width);
+        in_input / f64::from(self.placement.input.width)
+    }
+
+    /// Where the middle of a frame row lies, as a share of the network's height.
+    pub fn share_down(&self, row: u32) -> f64 {
+        let Placement { content, top, .. } = self.placement;
+        let in_content = (f64::from(row) + 0.5) * f64::from(content.height);
+        let in_input = f64::from(top) + in_content / f64::from(self.frame.height);
+        in_input / f64::from(self.placement.input.height)
     }
 
     /// The box in frame pixels, cut to the frame.

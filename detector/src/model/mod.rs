@@ -4,19 +4,23 @@
 //!
 //! - [`repository`]: finds a model's folder and version
 //! - [`manifest`]: `model.toml`, what the model wants and how it answers
+//! - [`signature`]: a graph's inputs and outputs
 //! - [`preprocess`]: from a decoded frame to the network's input
 //! - [`geometry`]: where the frame lies in that input, and the way back
 //! - [`decode`]: from the network's numbers to instances and classes
 //! - [`paste`]: from small masks in boxes to masks in the frame
+//! - [`field`]: from masks over the whole input to masks in the frame
 //!
 //! What runs the network in between implements [`Model`]; see [`onnx`](crate::onnx).
 
 pub mod decode;
+pub mod field;
 pub mod geometry;
 pub mod manifest;
 pub mod paste;
 pub mod preprocess;
 pub mod repository;
+pub mod signature;
 
 use std::fmt;
 use std::sync::Arc;

@@ -16,6 +16,8 @@ const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 pub struct Preprocessor {
     resize: Resize,
     channels: Channels,
+    is_interleaved: bool,
+    algorithm: ResizeAlg,
     /// Tensor value = pixel byte × gain + bias, per channel of the tensor.
     gain_and_bias: [(f32, f32); 3],
     resizer: Resizer,
@@ -45,13 +47,21 @@ impl Preprocessor {
         Self {
             resize: spec.resize,
             channels: spec.channels,
+            is_interleaved: spec.layout.is_interleaved(),
+            // Averaging is how PIL shrinks and most models are trained; plain interpolation, as
+            // OpenCV does it, aliases thin parts away.
+            algorithm: if spec.antialias {
+                ResizeAlg::Convolution(FilterType::Bilinear)
+            } else {
+                ResizeAlg::Interpolation(FilterType::Bilinear)
+            },
             gain_and_bias,
             resizer: Resizer::new(),
             resized: Vec::new(),
         }
     }
 
-    /// Appends the frame to `tensor` as planes (CHW) and says where the frame lies in them.
+    /// Appends the frame to `tensor`, in planes or interleaved, and says where it lies in there.
     pub fn append(
         &mut self,
         frame: &RgbImage,
@@ -63,13 +73,13 @@ impl Preprocessor {
         });
         let content = placement.content;
         if (content.width, content.height) == (frame.width(), frame.height()) {
-            self.append_planes(frame.pixels(), placement, tensor);
+            self.append_values(frame.pixels(), placement, tensor);
             return Ok(placement);
         }
         let mut resized = std::mem::take(&mut self.resized);
         let outcome = self.resize_into(frame, content, &mut resized);
         if outcome.is_ok() {
-            self.append_planes(&resized, placement, tensor);
+            self.append_values(&resized, placement, tensor);
         }
         self.resized = resized;
         outcome.map(|()| placement)
@@ -78,6 +88,7 @@ impl Preprocessor {
     /// Where a frame of this size will lie in the network's input.
     pub fn place(&self, frame: Size) -> Placement {
         match self.resize {
+            Resize::Native { longest } => Placement::native(frame, longest),
             Resize::ShortestEdge { shortest, longest } => {
                 Placement::shortest_edge(frame, shortest, longest)
             }
@@ -88,8 +99,6 @@ impl Preprocessor {
         }
     }
 
-    /// Bilinear with a support that grows when shrinking, as PIL does it and the models are
-    /// trained with; plain interpolation would alias thin parts away.
     fn resize_into(
         &mut self,
         frame: &RgbImage,
@@ -108,51 +117,62 @@ impl Preprocessor {
             .map_err(|error| failed(error.to_string()))?;
         let mut target = TypedImage::<U8x3>::from_buffer(content.width, content.height, resized)
             .map_err(|error| failed(error.to_string()))?;
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+        let options = ResizeOptions::new().resize_alg(self.algorithm);
         self.resizer
             .resize_typed(&source, &mut target, &options)
             .map_err(|error| failed(error.to_string()))
     }
 
-    /// Appends one plane a channel, padded around the content where the placement says so.
-    fn append_planes(&self, content_rgb: &[u8], placement: Placement, tensor: &mut Vec<f32>) {
+    /// Appends the values of all channels, padded around the content where the placement says so.
+    fn append_values(&self, content_rgb: &[u8], placement: Placement, tensor: &mut Vec<f32>) {
         let pad = match self.resize {
             Resize::Letterbox { pad, .. } => f32::from(pad),
-            Resize::ShortestEdge { .. } | Resize::Fixed { .. } => 0.0,
+            Resize::Native { .. } | Resize::ShortestEdge { .. } | Resize::Fixed { .. } => 0.0,
         };
-        for channel in 0..self.channels.count() {
+        let channels = self.channels.count();
+        let start = tensor.len();
+        let pixels = placement.input.width as usize * placement.input.height as usize;
+        tensor.resize(start + channels * pixels, 0.0);
+        for channel in 0..channels {
             let (gain, bias) = self.gain_and_bias[channel];
-            let plane = Plane {
+            let (first, step) = if self.is_interleaved {
+                (channel, channels)
+            } else {
+                (channel * pixels, 1)
+            };
+            let lane = Lane {
                 placement,
                 gain,
                 bias,
                 pad,
+                step,
             };
+            let values = &mut tensor[start + first..][..(pixels - 1) * step + 1];
             match self.channels {
-                Channels::Rgb => plane.append(content_rgb, tensor, |rgb| f32::from(rgb[channel])),
-                Channels::Bgr => {
-                    plane.append(content_rgb, tensor, |rgb| f32::from(rgb[2 - channel]));
-                }
-                Channels::Gray => plane.append(content_rgb, tensor, luma),
+                Channels::Rgb => lane.fill(content_rgb, values, |rgb| f32::from(rgb[channel])),
+                Channels::Bgr => lane.fill(content_rgb, values, |rgb| f32::from(rgb[2 - channel])),
+                Channels::Gray => lane.fill(content_rgb, values, luma),
             }
         }
     }
 }
 
-/// One channel of the tensor.
+/// One channel of the tensor: a plane, or every third value.
 #[derive(Clone, Copy)]
-struct Plane {
+struct Lane {
     placement: Placement,
     gain: f32,
     bias: f32,
     /// Value of the padding before gain and bias.
     pad: f32,
+    /// From one pixel's value to the next one's.
+    step: usize,
 }
 
-impl Plane {
-    /// Appends the plane; `value_of` picks its value from an RGB pixel. Generic, so that the
-    /// inner loop is compiled for each channel order.
-    fn append(&self, content_rgb: &[u8], tensor: &mut Vec<f32>, value_of: impl Fn(&[u8]) -> f32) {
+impl Lane {
+    /// Fills the channel; `value_of` picks its value from an RGB pixel. Generic, so that the inner
+    /// loop is compiled for each channel order.
+    fn fill(&self, content_rgb: &[u8], values: &mut [f32], value_of: impl Fn(&[u8]) -> f32) {
         let Placement {
             input,
             content,
@@ -160,15 +180,16 @@ impl Plane {
             top,
         } = self.placement;
         let (input_width, content_width) = (input.width as usize, content.width as usize);
-        let start = tensor.len() + top as usize * input_width + left as usize;
-        let plane_length = input_width * input.height as usize;
-        tensor.resize(
-            tensor.len() + plane_length,
-            self.pad * self.gain + self.bias,
-        );
+        if content != input {
+            let padding = self.pad * self.gain + self.bias;
+            for value in values.iter_mut().step_by(self.step) {
+                *value = padding;
+            }
+        }
         for (row, rgb_row) in content_rgb.chunks_exact(content_width * 3).enumerate() {
-            let values = &mut tensor[start + row * input_width..][..content_width];
-            for (value, rgb) in values.iter_mut().zip(rgb_row.chunks_exact(3)) {
+            let start = ((top as usize + row) * input_width + left as usize) * self.step;
+            let row_values = values[start..].iter_mut().step_by(self.step);
+            for (value, rgb) in row_values.zip(rgb_row.chunks_exact(3)) {
                 *value = value_of(rgb) * self.gain + self.bias;
             }
         }
@@ -196,6 +217,7 @@ mod tests {
             mean: [0.0; 3],
             std: [1.0; 3],
             resize,
+            antialias: true,
         }
     }
 
@@ -227,6 +249,41 @@ mod tests {
             (gray[0] - 18.15).abs() < 1e-4 && (gray[1] - 48.15).abs() < 1e-4,
             "{gray:?}"
         );
+    }
+
+    #[test]
+    fn interleaved_channels_lie_side_by_side_with_their_padding() {
+        let fixed = Resize::Fixed {
+            width: 2,
+            height: 1,
+        };
+        let mut interleaved = spec(Channels::Bgr, Range::Bytes, fixed);
+        interleaved.layout = Layout::Nhwc;
+        let (bgr, _) = tensor_of(&interleaved, &two_pixels());
+        assert_eq!(bgr, [30.0, 20.0, 10.0, 60.0, 50.0, 40.0]);
+        interleaved.resize = Resize::Letterbox {
+            width: 2,
+            height: 2,
+            pad: 9,
+        };
+        let mut preprocessor = Preprocessor::new(&interleaved);
+        let mut tensor = vec![1.0];
+        preprocessor.append(&two_pixels(), &mut tensor).unwrap();
+        preprocessor.append(&two_pixels(), &mut tensor).unwrap();
+        let one = [
+            30.0, 20.0, 10.0, 60.0, 50.0, 40.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0,
+        ];
+        assert_eq!(tensor, [&[1.0], &one[..], &one[..]].concat());
+    }
+
+    #[test]
+    fn a_frame_may_stay_as_it_is() {
+        let native = Resize::Native { longest: 2 };
+        let (same, _) = tensor_of(&spec(Channels::Rgb, Range::Bytes, native), &two_pixels());
+        assert_eq!(same, [10.0, 40.0, 20.0, 50.0, 30.0, 60.0]);
+        let wide = RgbImage::new(8, 4, vec![50; 96]).unwrap();
+        let (_, placement) = tensor_of(&spec(Channels::Rgb, Range::Bytes, native), &wide);
+        assert_eq!((placement.input.width, placement.input.height), (2, 1));
     }
 
     #[test]
@@ -281,6 +338,26 @@ mod tests {
         };
         let (tensor, _) = tensor_of(&spec(Channels::Rgb, Range::Bytes, fixed), &frame);
         assert_eq!(tensor[..2], [29.0, 171.0]);
+    }
+
+    #[test]
+    fn without_antialiasing_only_the_nearest_pixels_count() {
+        // Centres of the two columns fall between columns 0 and 1, and 2 and 3.
+        let pixels = [0u8, 0, 200, 200]
+            .iter()
+            .flat_map(|&value| [value; 3])
+            .collect();
+        let frame = RgbImage::new(4, 1, pixels).unwrap();
+        let mut spec = spec(
+            Channels::Rgb,
+            Range::Bytes,
+            Resize::Fixed {
+                width: 2,
+                height: 1,
+            },
+        );
+        spec.antialias = false;
+        assert_eq!(tensor_of(&spec, &frame).0[..2], [0.0, 200.0]);
     }
 
     #[test]

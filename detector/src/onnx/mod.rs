@@ -3,11 +3,15 @@
 //! - [`library`]: where `libonnxruntime` is
 //! - [`provider`]: the device asked for, threads and memory
 //! - [`session`]: a graph on a device, its inputs and outputs by name
+//! - `answer`: what a run answered, in the types that are read
+//! - `head`: the decoder of the graph's convention
 //! - [`model`]: a [`Model`](crate::model::Model) that runs a session
 //!
 //! The library is loaded when the program starts its [`Runtime`], never linked: the binaries start
 //! without it and can say what is missing.
 
+mod answer;
+mod head;
 pub mod library;
 pub mod model;
 pub mod provider;

@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use super::Runtime;
+use super::head::Head;
 use super::provider::SessionOptions;
-use super::session::{Answer, Graph, SessionError};
+use super::session::{Graph, RunInput, SessionError};
+use crate::graph::{GraphError, GraphFile, admitted};
 use crate::image::RgbImage;
-use crate::model::decode::classifier::ClassifierDecoder;
-use crate::model::decode::detectron2::{InstanceDecoder, Outputs, names};
-use crate::model::geometry::{Placement, Size};
-use crate::model::manifest::{Convention, InputSpec, Layout, Manifest, Resize};
+use crate::model::decode::PortError;
+use crate::model::geometry::{PlacedFrame, Size};
+use crate::model::manifest::{Clash, Convention, InputSpec, Layout, Manifest, OutputNames, Range};
 use crate::model::preprocess::Preprocessor;
 use crate::model::repository::{Precision, RepositoryError, ResolvedModel};
+use crate::model::signature::Element;
 use crate::model::{Interrupter, Model, ModelError, Prediction};
 
 /// How a model is loaded.
@@ -29,9 +31,45 @@ pub enum LoadError {
     /// Its files are not there.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// Its graph cannot be served, whatever the manifest says.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// Its graph cannot be loaded or does not fit the manifest.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// Its graph does not answer in its convention.
+    #[error(
+        "{path} does not answer in the convention {:?}: {reason}; it has {available}; say which output is which with name = … or names = {{ boxes = … }} under [output] in model.toml, or choose another convention",
+        .convention.as_str(), path = .path.display()
+    )]
+    Outputs {
+        /// The graph.
+        path: PathBuf,
+        /// The convention.
+        convention: Convention,
+        /// What is missing.
+        reason: PortError,
+        /// Its outputs.
+        available: String,
+    },
+    /// The convention that was recognised does not go with the rest of the manifest.
+    #[error("{path} seems to answer in the convention {:?}, but {reason}", .convention.as_str(), path = .path.display())]
+    Clash {
+        /// The graph.
+        path: PathBuf,
+        /// What was recognised.
+        convention: Convention,
+        /// What does not go together.
+        reason: Clash,
+    },
+    /// Neither the manifest nor the graph says how the answer is to be read.
+    #[error("it cannot be seen how {path} answers ({doubts}); write convention = … under [output] in model.toml", path = .path.display())]
+    NoConvention {
+        /// The graph.
+        path: PathBuf,
+        /// Why it cannot be seen.
+        doubts: String,
+    },
     /// A classifier has several outputs and the manifest does not say which one counts.
     #[error("{path} has the outputs {available}; say which one to read with name = … under [output] in model.toml", path = .path.display())]
     AmbiguousOutput {
@@ -48,23 +86,11 @@ pub struct OnnxModel {
     manifest: Manifest,
     version: u32,
     graph: Graph,
+    element: Element,
     preprocessor: Preprocessor,
     head: Head,
     /// The input of the last run, kept for its memory.
     tensor: Vec<f32>,
-}
-
-/// How the answer is read.
-#[derive(Debug)]
-enum Head {
-    Instances {
-        decoder: InstanceDecoder,
-        has_image_size: bool,
-    },
-    Classes {
-        decoder: ClassifierDecoder,
-        output: String,
-    },
 }
 
 impl From<SessionError> for ModelError {
@@ -81,11 +107,14 @@ impl OnnxModel {
         options: &LoadOptions,
     ) -> Result<Self, LoadError> {
         let path = model.file(options.precision)?;
+        let file = admitted(&path)?;
         let graph = Graph::load(runtime, &path, &options.session)?;
-        let manifest = model.manifest.clone();
-        graph.check_input(&manifest.input.name, &wanted_shape(&manifest))?;
-        let head = Head::of(&graph, &manifest)?;
+        let mut manifest = model.manifest.clone();
+        let element = check_input(&graph, &manifest)?;
+        let convention = settle_convention(&file, &mut manifest)?;
+        let head = Head::of(&graph, &manifest, convention)?;
         Ok(Self {
+            element,
             preprocessor: Preprocessor::new(&manifest.input),
             manifest,
             version: model.version,
@@ -98,9 +127,9 @@ impl OnnxModel {
     /// One run of the network; `images` are no more than it takes at once.
     fn predict_batch(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError> {
         self.tensor.clear();
-        let mut inputs = Vec::with_capacity(images.len());
+        let mut frames = Vec::with_capacity(images.len());
         for image in images {
-            inputs.push(Input {
+            frames.push(PlacedFrame {
                 frame: Size {
                     width: image.width(),
                     height: image.height(),
@@ -108,17 +137,20 @@ impl OnnxModel {
                 placement: self.preprocessor.append(image, &mut self.tensor)?,
             });
         }
-        let Some(first) = inputs.first() else {
+        let Some(first) = frames.first() else {
             return Ok(Vec::new());
         };
         // The manifest allows batches only where every frame gets the same input size.
         let spec = &self.manifest.input;
         let shape = tensor_shape(spec, images.len(), first.placement.input);
         let head = &mut self.head;
-        self.graph
-            .run((&spec.name, &shape, &self.tensor), |answer| {
-                head.read(answer, &inputs)
-            })
+        let input = RunInput {
+            name: &spec.name,
+            element: &self.element,
+            shape: &shape,
+            values: &self.tensor,
+        };
+        self.graph.run(input, |answer| head.read(answer, &frames))
     }
 }
 
@@ -144,80 +176,52 @@ impl Model for OnnxModel {
     }
 }
 
-/// One frame of a batch and where it lies in the tensor.
-struct Input {
-    frame: Size,
-    placement: Placement,
+/// Checks that frames can be fed as the manifest says; gives the type of the input's numbers.
+fn check_input(graph: &Graph, manifest: &Manifest) -> Result<Element, SessionError> {
+    let spec = &manifest.input;
+    let element = graph.check_input(&spec.name, &wanted_shape(manifest))?;
+    let are_bytes = spec.range == Range::Bytes
+        && spec.mean.iter().all(|&mean| mean == 0.0)
+        && spec.std.iter().all(|&std| (std - 1.0).abs() < f32::EPSILON);
+    match graph.signature().input(&spec.name) {
+        Some(port) if element == Element::U8 && !are_bytes => {
+            let wanted = "numbers that are no bytes; write range = \"0-255\" without mean and std";
+            Err(graph.unfit_input(port, wanted.to_owned()))
+        }
+        _ => Ok(element),
+    }
 }
 
-impl Head {
-    /// The head of this convention, after checking that the graph has its outputs.
-    fn of(graph: &Graph, manifest: &Manifest) -> Result<Self, LoadError> {
-        let labels = manifest.labels.clone();
-        let convention = manifest.output.convention;
-        if convention == Convention::Detectron2 {
-            for name in [names::BOXES, names::CLASSES, names::SCORES, names::MASKS] {
-                graph.check_output(name)?;
-            }
-            return Ok(Self::Instances {
-                decoder: InstanceDecoder::new(labels, manifest.thresholds),
-                has_image_size: graph.output_names().contains(&names::IMAGE_SIZE),
-            });
-        }
-        let output = match (&manifest.output.name, &graph.output_names()[..]) {
-            (Some(name), _) => {
-                graph.check_output(name)?;
-                name.clone()
-            }
-            (None, [only]) => (*only).to_owned(),
-            (None, several) => {
-                return Err(LoadError::AmbiguousOutput {
-                    path: graph.path().to_owned(),
-                    available: several.join(", "),
-                });
-            }
-        };
-        let decoder = ClassifierDecoder::new(labels, convention, manifest.thresholds.score);
-        Ok(Self::Classes { decoder, output })
+/// The convention that the manifest names. Where it names none, the one that the graph shows, with
+/// what else of it shows there.
+fn settle_convention(file: &GraphFile, manifest: &mut Manifest) -> Result<Convention, LoadError> {
+    if let Some(convention) = manifest.output.convention {
+        return Ok(convention);
     }
-
-    /// One prediction an input, in order.
-    fn read(
-        &mut self,
-        answer: &Answer<'_>,
-        inputs: &[Input],
-    ) -> Result<Vec<Prediction>, ModelError> {
-        match self {
-            Self::Instances {
-                decoder,
-                has_image_size,
-            } => {
-                let outputs = Outputs {
-                    boxes: answer.floats(names::BOXES)?,
-                    classes: answer.integers(names::CLASSES)?,
-                    scores: answer.floats(names::SCORES)?,
-                    masks: answer.floats(names::MASKS)?,
-                    image_size: if *has_image_size {
-                        Some(answer.integers(names::IMAGE_SIZE)?)
-                    } else {
-                        None
-                    },
-                };
-                // The manifest allows this convention batches of one only.
-                let mut predictions = Vec::with_capacity(inputs.len());
-                for Input { frame, placement } in inputs {
-                    let instances = decoder.decode(&outputs, placement, *frame)?;
-                    predictions.push(Prediction::Instances(instances));
-                }
-                Ok(predictions)
-            }
-            Self::Classes { decoder, output } => {
-                let scores = answer.floats(output)?;
-                let rows = decoder.decode(output, inputs.len(), &scores)?;
-                Ok(rows.into_iter().map(Prediction::Classes).collect())
-            }
-        }
+    let seen = file.recognise();
+    let Some(convention) = seen.convention else {
+        return Err(LoadError::NoConvention {
+            path: file.path.clone(),
+            doubts: seen.doubts.join("; "),
+        });
+    };
+    manifest
+        .check_convention(convention)
+        .map_err(|reason| LoadError::Clash {
+            path: file.path.clone(),
+            convention,
+            reason,
+        })?;
+    let output = &mut manifest.output;
+    output.convention = Some(convention);
+    output.scores = output.scores.or(seen.scores);
+    if output.name.is_none() {
+        output.name = seen.output;
     }
+    if output.names == OutputNames::default() {
+        output.names = seen.names;
+    }
+    Ok(convention)
 }
 
 /// The input's shape for a batch of frames that all became `size`.
@@ -230,18 +234,20 @@ fn tensor_shape(spec: &InputSpec, batch: usize, size: Size) -> Vec<usize> {
     match spec.layout {
         Layout::Chw => image.to_vec(),
         Layout::Nchw => [&[batch], &image[..]].concat(),
+        Layout::Hwc => vec![image[1], image[2], image[0]],
+        Layout::Nhwc => vec![batch, image[1], image[2], image[0]],
     }
 }
 
 /// The shape that a graph's input must accept; `None` is a dimension that varies.
 fn wanted_shape(manifest: &Manifest) -> Vec<Option<usize>> {
     let spec = &manifest.input;
-    let (height, width) = match spec.resize {
-        Resize::ShortestEdge { .. } => (None, None),
-        Resize::Fixed { width, height } | Resize::Letterbox { width, height, .. } => {
-            (Some(height as usize), Some(width as usize))
-        }
-    };
+    let (width, height) = spec
+        .resize
+        .fixed_size()
+        .map_or((None, None), |(width, height)| {
+            (Some(width as usize), Some(height as usize))
+        });
     let image = [Some(spec.channels.count()), height, width];
     let batch = if manifest.max_batch_size == 1 {
         Some(1)
@@ -251,5 +257,7 @@ fn wanted_shape(manifest: &Manifest) -> Vec<Option<usize>> {
     match spec.layout {
         Layout::Chw => image.to_vec(),
         Layout::Nchw => [&[batch], &image[..]].concat(),
+        Layout::Hwc => vec![image[1], image[2], image[0]],
+        Layout::Nhwc => vec![batch, image[1], image[2], image[0]],
     }
 }

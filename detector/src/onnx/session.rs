@@ -4,14 +4,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use half::f16;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{NoSelectedOutputs, RunOptions, Session, SessionOutputs};
+use ort::session::{NoSelectedOutputs, RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::Runtime;
+use super::answer::Answer;
 use super::provider::{Provider, SessionOptions, execution_providers, no_provider};
 use crate::model::Interrupter;
-use crate::model::decode::Tensor;
+use crate::model::signature::{Dim, Element, Port, Signature};
 
 /// Why a graph cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +87,10 @@ pub enum SessionError {
 pub(super) struct Graph {
     session: Session,
     path: PathBuf,
+    signature: Signature,
+    /// The input in the graph's own type, where that is not the one frames are made in.
+    halves: Vec<f16>,
+    bytes: Vec<u8>,
     /// Shared with whoever may have to end a run.
     leash: Leash,
 }
@@ -97,6 +103,15 @@ impl fmt::Debug for Leash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Leash")
     }
+}
+
+/// What goes into a run: values that become what the input's element is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RunInput<'a> {
+    pub(super) name: &'a str,
+    pub(super) element: &'a Element,
+    pub(super) shape: &'a [usize],
+    pub(super) values: &'a [f32],
 }
 
 impl Graph {
@@ -116,8 +131,11 @@ impl Graph {
         let mut builder = configure(builder, options).map_err(unloadable)?;
         let session = builder.commit_from_file(path).map_err(unloadable)?;
         Ok(Self {
+            signature: signature_of(&session),
             session,
             path: path.to_owned(),
+            halves: Vec::new(),
+            bytes: Vec::new(),
             leash: Leash(Arc::new(RunOptions::new().map_err(unloadable)?)),
         })
     }
@@ -136,133 +154,153 @@ impl Graph {
         &self.path
     }
 
-    pub(super) fn output_names(&self) -> Vec<&str> {
-        self.session.outputs().iter().map(Outlet::name).collect()
+    pub(super) fn signature(&self) -> &Signature {
+        &self.signature
     }
 
-    /// Checks that the input exists, holds 32-bit floats and accepts this shape; `None` stands for
-    /// a dimension that changes from run to run.
+    /// Checks that the input exists, holds numbers that frames can be made into and accepts this
+    /// shape; `None` stands for a dimension that changes from run to run.
     pub(super) fn check_input(
         &self,
         name: &str,
         wanted_shape: &[Option<usize>],
-    ) -> Result<(), SessionError> {
-        let Some(input) = self
-            .session
-            .inputs()
-            .iter()
-            .find(|input| input.name() == name)
-        else {
-            let names: Vec<&str> = self.session.inputs().iter().map(Outlet::name).collect();
-            return Err(self.no_such_name("input", name, &names));
+    ) -> Result<Element, SessionError> {
+        let Some(port) = self.signature.input(name) else {
+            return Err(self.no_such_name("input", name, &self.signature.inputs));
         };
-        let fits = match input.dtype() {
-            ValueType::Tensor {
-                ty: TensorElementType::Float32,
-                shape,
-                ..
-            } => {
-                shape.len() == wanted_shape.len()
-                    && shape.iter().zip(wanted_shape).all(|(&found, &wanted)| {
-                        found < 0 || wanted.is_some_and(|length| length as i64 == found)
-                    })
-            }
-            _ => false,
-        };
-        if fits {
-            return Ok(());
+        let is_fed = matches!(port.element, Element::F32 | Element::F16 | Element::U8);
+        let fits = port.rank() == Some(wanted_shape.len())
+            && wanted_shape
+                .iter()
+                .enumerate()
+                .all(|(axis, &wanted)| port.fixed(axis).is_none_or(|found| wanted == Some(found)));
+        if is_fed && fits {
+            return Ok(port.element.clone());
         }
         let wanted: Vec<String> = wanted_shape
             .iter()
             .map(|length| length.map_or("any".to_owned(), |length| length.to_string()))
             .collect();
-        Err(SessionError::Input {
+        Err(self.unfit_input(port, format!("a float tensor [{}]", wanted.join(", "))))
+    }
+
+    /// The input is not what the manifest asks for.
+    pub(super) fn unfit_input(&self, port: &Port, wanted: String) -> SessionError {
+        SessionError::Input {
             path: self.path.clone(),
-            input: name.to_owned(),
-            found: input.dtype().to_string(),
-            wanted: format!("a float tensor [{}]", wanted.join(", ")),
-        })
+            input: port.name.clone(),
+            found: port.to_string(),
+            wanted,
+        }
     }
 
     pub(super) fn check_output(&self, name: &str) -> Result<(), SessionError> {
-        let names = self.output_names();
-        if names.contains(&name) {
+        if self.signature.output(name).is_some() {
             return Ok(());
         }
-        Err(self.no_such_name("output", name, &names))
+        Err(self.no_such_name("output", name, &self.signature.outputs))
     }
 
     /// Runs the graph on one input and hands its outputs to `read`.
     pub(super) fn run<T, E: From<SessionError>>(
         &mut self,
-        input: (&str, &[usize], &[f32]),
+        input: RunInput<'_>,
         read: impl FnOnce(&Answer<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let (name, shape, values) = input;
         let path = &self.path;
         let failed = |error: ort::Error| SessionError::Run {
             path: path.clone(),
             reason: error.to_string(),
         };
-        let tensor = TensorRef::from_array_view((shape, values)).map_err(failed)?;
+        let RunInput { shape, values, .. } = input;
+        let tensor: SessionInputValue<'_> = match input.element {
+            Element::F16 => {
+                self.halves.clear();
+                self.halves
+                    .extend(values.iter().map(|&value| f16::from_f32(value)));
+                let view = TensorRef::from_array_view((shape, &self.halves[..]));
+                view.map_err(failed)?.into()
+            }
+            Element::U8 => {
+                self.bytes.clear();
+                self.bytes
+                    .extend(values.iter().map(|value| value.round() as u8));
+                let view = TensorRef::from_array_view((shape, &self.bytes[..]));
+                view.map_err(failed)?.into()
+            }
+            _ => TensorRef::from_array_view((shape, values))
+                .map_err(failed)?
+                .into(),
+        };
         let outputs = self
             .session
-            .run_with_options(ort::inputs![name => tensor], &*self.leash.0)
+            .run_with_options(ort::inputs![input.name => tensor], &*self.leash.0)
             .map_err(failed)?;
-        read(&Answer { outputs, path })
+        read(&Answer::new(outputs, path))
     }
 
     fn no_such_name(
         &self,
         direction: &'static str,
         wanted: &str,
-        available: &[&str],
+        available: &[Port],
     ) -> SessionError {
+        let names: Vec<&str> = available.iter().map(|port| port.name.as_str()).collect();
         SessionError::NoSuchName {
             path: self.path.clone(),
             direction,
             wanted: wanted.to_owned(),
-            available: available.join(", "),
+            available: names.join(", "),
         }
     }
 }
 
-/// What a run answered.
-pub(super) struct Answer<'a> {
-    outputs: SessionOutputs<'a>,
-    path: &'a Path,
+/// The inputs and outputs of a loaded graph.
+fn signature_of(session: &Session) -> Signature {
+    Signature {
+        inputs: session.inputs().iter().map(port_of).collect(),
+        outputs: session.outputs().iter().map(port_of).collect(),
+    }
 }
 
-impl Answer<'_> {
-    /// Shape and values of a 32-bit float output, which must have been checked to exist.
-    pub(super) fn floats(&self, name: &str) -> Result<Tensor<'_, f32>, SessionError> {
-        self.tensor(name, "float")
+fn port_of(outlet: &Outlet) -> Port {
+    let (element, shape) = match outlet.dtype() {
+        ValueType::Tensor {
+            ty,
+            shape,
+            dimension_symbols,
+        } => {
+            let dims = shape.iter().enumerate().map(|(axis, &length)| {
+                usize::try_from(length).map_or_else(
+                    |_negative| Dim::Free(symbol_of(dimension_symbols.get(axis))),
+                    Dim::Fixed,
+                )
+            });
+            (element_of(*ty), Some(dims.collect()))
+        }
+        other => (Element::Other(other.to_string()), None),
+    };
+    Port {
+        name: outlet.name().to_owned(),
+        element,
+        shape,
     }
+}
 
-    /// Shape and values of a 64-bit integer output, which must have been checked to exist.
-    pub(super) fn integers(&self, name: &str) -> Result<Tensor<'_, i64>, SessionError> {
-        self.tensor(name, "int64")
-    }
+fn symbol_of(symbol: Option<&String>) -> Option<String> {
+    symbol.filter(|symbol| !symbol.is_empty()).cloned()
+}
 
-    fn tensor<T: ort::value::PrimitiveTensorElementType>(
-        &self,
-        name: &str,
-        wanted: &'static str,
-    ) -> Result<Tensor<'_, T>, SessionError> {
-        let output = &self.outputs[name];
-        let (shape, values) =
-            output
-                .try_extract_tensor::<T>()
-                .map_err(|_type_differs| SessionError::OutputType {
-                    path: self.path.to_owned(),
-                    output: name.to_owned(),
-                    found: output.dtype().to_string(),
-                    wanted,
-                })?;
-        Ok(Tensor {
-            shape: shape.iter().map(|&length| length as usize).collect(),
-            values,
-        })
+fn element_of(element: TensorElementType) -> Element {
+    match element {
+        TensorElementType::Float32 => Element::F32,
+        TensorElementType::Float16 => Element::F16,
+        TensorElementType::Float64 => Element::F64,
+        TensorElementType::Uint8 => Element::U8,
+        TensorElementType::Int32 => Element::I32,
+        TensorElementType::Int64 => Element::I64,
+        TensorElementType::Bool => Element::Bool,
+        other => Element::Other(other.to_string()),
     }
 }
 

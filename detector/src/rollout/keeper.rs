@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use pipeline::catalogue::{Versions, rollout::Plan};
+use pipeline::catalogue::Versions;
+use pipeline::catalogue::rollout::Canary;
 use pipeline::detections::ModelVersion;
 use pipeline::frame::{ModelRef, ModelSelector};
 use pipeline::service::Part;
@@ -16,8 +17,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, Delivery};
+use super::board::Board;
 use super::orders::Command;
+use super::readiness::Readiness;
 use super::routes::{Route, Routes};
 use super::shadow::Shadows;
 use super::stamp::Stamp;
@@ -31,15 +33,6 @@ pub(crate) const SETTLE: Duration = Duration::from_millis(1500);
 
 /// Building a large graph for a GPU may take minutes.
 pub(crate) const KEEPER_DEADLINE: Duration = Duration::from_mins(30);
-
-/// Whether a version can serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Readiness {
-    Ready,
-    /// Its files are still being written.
-    Settling,
-    Failed,
-}
 
 /// Everything the thread owns.
 pub(crate) struct Keeper<S> {
@@ -61,13 +54,13 @@ pub(crate) struct Keeper<S> {
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     /// The files that loaded models were made of.
-    loaded: HashMap<ModelVersion, Stamp>,
+    pub(super) loaded: HashMap<ModelVersion, Stamp>,
     /// The files that could not be used.
     pub(super) failed: HashMap<ModelVersion, Stamp>,
     /// The files that are to be taken, and since when they are as they are.
-    seen: HashMap<ModelVersion, (Stamp, Instant)>,
+    pub(super) seen: HashMap<ModelVersion, (Stamp, Instant)>,
     /// What shadows were made of, by model.
-    shadows: HashMap<String, (ModelVersion, Stamp)>,
+    pub(super) shadows: HashMap<String, (ModelVersion, Stamp)>,
     /// Models whose plan cannot be followed, and why.
     troubles: BTreeMap<String, String>,
 }
@@ -86,7 +79,7 @@ impl<S: Store + 'static> Keeper<S> {
             let next = async {
                 tokio::select! {
                     () = self.stop.cancelled() => None,
-                    command = self.commands.recv() => command,
+                    Some(command) = self.commands.recv() => Some(command),
                     () = self.board.changed() => None,
                     () = tokio::time::sleep(LOOK) => None,
                 }
@@ -108,7 +101,9 @@ impl<S: Store + 'static> Keeper<S> {
         let names: BTreeSet<String> = loaded.iter().map(|model| model.name.clone()).collect();
         self.memory.loaded.retain(|name, _| loaded.contains(name));
         self.memory.troubles.retain(|name, _| names.contains(name));
+        self.memory.shadows.retain(|name, _| names.contains(name));
         self.routes.retain(|name| names.contains(name));
+        self.forget_failures();
         for name in &names {
             match self.store.versions(name) {
                 Ok(versions) => {
@@ -135,8 +130,6 @@ impl<S: Store + 'static> Keeper<S> {
         let name = &versions.name;
         let is_offered =
             |model: &ModelVersion| model.name != *name || versions.offered.contains(&model.version);
-        self.board.retain_failures(is_offered);
-        self.memory.failed.retain(|model, _| is_offered(model));
         self.memory.seen.retain(|model, _| is_offered(model));
         let candidates = versions.candidates().unwrap_or_else(|error| {
             self.memory.troubles.insert(name.clone(), error.to_string());
@@ -148,10 +141,12 @@ impl<S: Store + 'static> Keeper<S> {
             return;
         };
         let plan = &versions.rollout.now;
+        let routed = before.as_ref().and_then(|route| route.canary.as_ref());
+        let routed = routed.map(|canary| canary.version);
         let canary = plan.canary.clone();
-        let canary = canary.filter(|canary| {
-            versions.offered.contains(&canary.version)
-                && self.readiness(name, canary.version) == Readiness::Ready
+        let canary = canary.filter(|Canary { version, .. }| {
+            versions.offered.contains(version)
+                && self.readiness(name, (*version, routed)) == Readiness::Ready
         });
         let route = Route {
             current,
@@ -166,16 +161,54 @@ impl<S: Store + 'static> Keeper<S> {
         self.cast_shadow(versions, plan, current);
     }
 
+    /// Drops what is known of versions that are not offered any more.
+    fn forget_failures(&mut self) {
+        let failed = self.board.failures();
+        let names: BTreeSet<&String> = failed.keys().map(|model| &model.name).collect();
+        for name in names {
+            let offered = match self.store.versions(name) {
+                Ok(versions) => versions.offered,
+                Err(ShelfError::Unknown(_)) => Vec::new(),
+                // It may come back.
+                Err(ShelfError::Unusable(_)) => continue,
+            };
+            let is_wanted =
+                |model: &ModelVersion| model.name != *name || offered.contains(&model.version);
+            self.board.retain_failures(is_wanted);
+            self.memory.failed.retain(|model, _| is_wanted(model));
+        }
+    }
+
     /// The first candidate that can serve. What serves goes on while a better one settles.
     fn choose(&mut self, name: &str, candidates: &[u32], serving: Option<u32>) -> Option<u32> {
+        if serving.is_none() {
+            return self.first_loaded(name, candidates);
+        }
         for &version in candidates {
-            match self.readiness(name, version) {
+            match self.readiness(name, (version, serving)) {
                 Readiness::Ready => return Some(version),
-                Readiness::Settling if serving.is_some() => return serving,
-                Readiness::Settling | Readiness::Failed => {}
+                Readiness::Settling => return serving,
+                Readiness::Failed => {}
             }
         }
         serving
+    }
+
+    /// What a model begins to serve with: the first candidate that is not known to fail, if it has
+    /// been loaded. Else nobody has asked for the model by its name yet.
+    fn first_loaded(&self, name: &str, candidates: &[u32]) -> Option<u32> {
+        let (loaded, failed) = (self.board.loaded(), self.board.failures());
+        for &version in candidates {
+            let name = name.to_owned();
+            let model = ModelVersion { name, version };
+            if loaded.contains(&model) {
+                return Some(version);
+            }
+            if !failed.contains_key(&model) {
+                return None;
+            }
+        }
+        None
     }
 
     /// Aliases that lead to loaded models move to a version that is ready; others are followed when
@@ -189,121 +222,16 @@ impl<S: Store + 'static> Keeper<S> {
                 let is_last = |model: &ModelVersion| model.version == last;
                 last != version && loaded.iter().any(|m| m.name == versions.name && is_last(m))
             });
+            let is_ready = |keeper: &mut Self| {
+                keeper.readiness(&versions.name, (version, None)) == Readiness::Ready
+            };
             let target = match last {
-                Some(last) if self.readiness(&versions.name, version) != Readiness::Ready => last,
+                Some(last) if !is_ready(self) => last,
                 _ => version,
             };
             aliases.insert(alias.clone(), target);
         }
         aliases
-    }
-
-    /// Whether a version can serve; loads and tries it if that is what it takes.
-    fn readiness(&mut self, name: &str, version: u32) -> Readiness {
-        let model = ModelVersion {
-            name: name.to_owned(),
-            version,
-        };
-        let is_loaded = self.board.loaded().contains(&model);
-        // With a model in memory, new files that cannot be used change nothing.
-        let otherwise = |readiness| {
-            if is_loaded {
-                Readiness::Ready
-            } else {
-                readiness
-            }
-        };
-        let Some(stamp) = self.store.stamp(&model) else {
-            return otherwise(Readiness::Failed);
-        };
-        if is_loaded && *self.memory.loaded.entry(model.clone()).or_insert(stamp) == stamp {
-            return Readiness::Ready;
-        }
-        if self.memory.failed.get(&model) == Some(&stamp) {
-            return otherwise(Readiness::Failed);
-        }
-        if !self.is_settled(&model, stamp) {
-            return otherwise(Readiness::Settling);
-        }
-        match self.prepare(&model, stamp) {
-            Ok(()) => Readiness::Ready,
-            Err(_told) => otherwise(Readiness::Failed),
-        }
-    }
-
-    /// Whether the files have been as they are for a while.
-    fn is_settled(&mut self, model: &ModelVersion, stamp: Stamp) -> bool {
-        let now = Instant::now();
-        let seen = self.memory.seen.entry(model.clone());
-        let (last, since) = seen.or_insert((stamp, now));
-        if *last != stamp {
-            (*last, *since) = (stamp, now);
-        }
-        since.elapsed() >= self.settle
-    }
-
-    /// Loads a version and hands it to the shelf.
-    pub(super) fn prepare(&mut self, model: &ModelVersion, stamp: Stamp) -> Result<(), ShelfError> {
-        let (name, version) = (&model.name, model.version);
-        match self.store.load(model) {
-            Ok(ready) => {
-                tracing::info!(model = name, version, "new files are ready to serve");
-                self.shadows.meters().loaded(model, "ready");
-                self.board.deliver(Delivery::Put(model.clone(), ready));
-                self.memory.loaded.insert(model.clone(), stamp);
-                self.memory.failed.remove(model);
-                Ok(())
-            }
-            Err(error) => {
-                self.note_failure(model, stamp, &error);
-                Err(error)
-            }
-        }
-    }
-
-    fn note_failure(&mut self, model: &ModelVersion, stamp: Stamp, error: &ShelfError) {
-        let (name, version) = (&model.name, model.version);
-        tracing::error!(model = name, version, %error, "a version cannot serve and is left out");
-        self.shadows.meters().loaded(model, "failed");
-        self.memory.failed.insert(model.clone(), stamp);
-        self.board.fail(model.clone(), error.to_string());
-    }
-
-    /// Starts, adjusts or ends the shadow of a model.
-    fn cast_shadow(&mut self, versions: &Versions, plan: &Plan, current: u32) {
-        let name = &versions.name;
-        let wanted = plan.shadow.filter(|shadow| {
-            shadow.version != current && versions.offered.contains(&shadow.version)
-        });
-        let Some(shadow) = wanted else {
-            self.memory.shadows.remove(name);
-            return;
-        };
-        let model = ModelVersion {
-            name: name.clone(),
-            version: shadow.version,
-        };
-        let Some(stamp) = self.store.stamp(&model) else {
-            return;
-        };
-        if self.memory.shadows.get(name) == Some(&(model.clone(), stamp)) {
-            return self.shadows.adjust(name, shadow);
-        }
-        let has_failed = self.memory.failed.get(&model) == Some(&stamp);
-        if has_failed || !self.is_settled(&model, stamp) {
-            return;
-        }
-        let started = self.store.load(&model).and_then(|loaded| {
-            let started = self.shadows.start(&model, shadow, loaded);
-            started.map_err(|error| ShelfError::Unusable(error.to_string()))
-        });
-        match started {
-            Ok(()) => {
-                tracing::info!(model = name, version = shadow.version, "shadow runs");
-                self.memory.shadows.insert(name.clone(), (model, stamp));
-            }
-            Err(error) => self.note_failure(&model, stamp, &error),
-        }
     }
 
     /// The versions of the default model that serve are never put away.

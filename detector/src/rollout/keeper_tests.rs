@@ -317,6 +317,50 @@ async fn what_an_operator_may_unload_comes_back_when_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn what_was_put_away_is_not_loaded_before_a_frame_asks() {
+    let mut bench = Bench::new(&[1]);
+    let asked = |bench: &mut Bench, name: &str| {
+        bench.shelf.get(&name.parse().unwrap()).unwrap();
+        bench.keeper.look();
+    };
+    asked(&mut bench, "m1@2");
+    assert!(
+        bench.keeper.routes.get("m1").is_none(),
+        "its name was not used"
+    );
+    asked(&mut bench, "m1");
+    assert_eq!(bench.keeper.routes.get("m1").unwrap().current, 1);
+    // Four have room: the default one, the two newest, and the one that is asked for in between.
+    for name in ["m1@2", "m2", "m1@2", "m3"] {
+        asked(&mut bench, name);
+    }
+    let loads = bench.loads();
+    assert!(
+        !bench
+            .keeper
+            .board
+            .loaded()
+            .iter()
+            .any(|m| m.name == "m1" && m.version == 1)
+    );
+    bench.keeper.look();
+    assert_eq!(bench.loads(), loads);
+    assert_eq!(bench.keeper.routes.get("m1").unwrap().current, 1);
+}
+
+#[tokio::test]
+async fn failures_of_what_is_gone_are_forgotten() {
+    let mut bench = Bench::new(&[1]);
+    bench.offer(&[1, 2]);
+    bench.break_version(2);
+    bench.keeper.look();
+    assert!(bench.remark().contains("m0@2"));
+    bench.offer(&[1]);
+    bench.keeper.look();
+    assert_eq!(bench.remark(), "");
+}
+
+#[tokio::test]
 async fn a_reload_takes_the_files_again_and_tells_what_is_wrong_with_them() {
     let mut bench = Bench::new(&[1]);
     bench.obey(Order::Reload("m0".to_owned())).unwrap();

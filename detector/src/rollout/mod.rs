@@ -6,6 +6,7 @@
 //! - `board`: what the keeper and the model thread tell each other
 //! - `routes`: from what a frame asks for to the version that serves it
 //! - `keeper`: the thread that follows the repository
+//! - `readiness`: how it gets a version ready
 //! - `orders`: what an operator may ask of it
 //! - `shadow`: versions that are compared only; `agreement` says how well two answers agree
 //! - `overview`: how all of that stands, for people
@@ -19,6 +20,7 @@ pub(crate) mod keeper;
 pub mod metrics;
 mod orders;
 mod overview;
+mod readiness;
 pub(crate) mod routes;
 pub(crate) mod shadow;
 mod stamp;

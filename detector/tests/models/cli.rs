@@ -104,6 +104,115 @@ fn mistakes_are_answered_with_what_to_do() {
     }
 }
 
+fn colour_file() -> String {
+    let path = graphs().join("colour/1/model.onnx");
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_file_is_inspected() {
+    let file = colour_file();
+    let output = detector(&["model", "inspect", &file]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    for expected in [
+        "opset 17",
+        "image float32 [batch, 3, 8, 8]",
+        "logits float32 [batch, 3]",
+        "ReduceMean 1",
+        "taken for \"logits\", classification",
+        "convention = \"logits\"",
+    ] {
+        assert!(printed.contains(expected), "{expected}: {printed}");
+    }
+
+    let output = detector(&["model", "inspect", &file, "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["opset"], 17);
+    assert_eq!(
+        report["inputs"][0]["shape"],
+        serde_json::json!(["batch", 3, 8, 8])
+    );
+    assert_eq!(report["recognised"]["convention"], "logits");
+    assert_eq!(report["refusal"], Value::Null);
+}
+
+#[test]
+fn a_suggested_manifest_is_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("model.toml");
+    let write = [
+        "model",
+        "inspect",
+        &colour_file(),
+        "--write",
+        sheet.to_str().unwrap(),
+    ];
+    let output = detector(&write);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let manifest = detector::model::manifest::Manifest::read(&sheet).unwrap();
+    assert_eq!((&*manifest.name, manifest.labels.len()), ("colour", 3));
+
+    std::fs::write(&sheet, "mine").unwrap();
+    assert!(!detector(&write).status.success());
+    assert_eq!(std::fs::read_to_string(&sheet).unwrap(), "mine");
+}
+
+#[test]
+fn a_file_that_cannot_be_served_is_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cut.onnx");
+    let whole = std::fs::read(colour_file()).unwrap();
+    std::fs::write(&file, &whole[..whole.len() - 9]).unwrap();
+    let file = file.to_str().unwrap();
+    let jpeg = folder.path().join("picture.jpg");
+    write_jpeg(&jpeg);
+    for arguments in [
+        vec!["model", "inspect", file],
+        vec!["model", "run", file, jpeg.to_str().unwrap()],
+    ] {
+        let output = detector(&arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        let complaint = text(&output.stderr);
+        assert!(complaint.contains("cut short or damaged"), "{complaint}");
+    }
+}
+
+#[test]
+fn a_file_is_run_without_a_repository() {
+    let folder = tempfile::tempdir().unwrap();
+    let jpeg = folder.path().join("blue.jpg");
+    write_jpeg(&jpeg);
+    let jpeg = jpeg.to_str().unwrap();
+    let file = colour_file();
+    let output = detector(&["model", "run", &file, jpeg, "--threads", "1"]);
+    let (printed, told) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{told}");
+    assert!(printed.contains("\n  class 2"), "{printed}");
+    assert!(told.contains("taken for: output logits"), "{told}");
+
+    // With its sheet, the classes have names.
+    let sheet = graphs().join("colour/model.toml");
+    let annotated = folder.path().join("out.jpg");
+    let output = detector(&[
+        "model",
+        "run",
+        &file,
+        jpeg,
+        "--manifest",
+        sheet.to_str().unwrap(),
+        "-o",
+        annotated.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("\n  blue"));
+    assert!(
+        std::fs::read(&annotated)
+            .unwrap()
+            .starts_with(&[0xff, 0xd8])
+    );
+}
+
 /// A repository with three versions of `colour`, of which the third is cut short.
 fn versions() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();

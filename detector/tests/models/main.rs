@@ -7,6 +7,7 @@
 
 mod cli;
 mod common;
+mod families;
 mod parity;
 mod part_kind;
 mod parts;

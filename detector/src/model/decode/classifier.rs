@@ -103,14 +103,7 @@ mod tests {
         values: &[f32],
     ) -> Result<Vec<Vec<Classification>>, OutputError> {
         let images = if shape.len() == 2 { shape[0] } else { 1 };
-        decoder.decode(
-            "scores",
-            images,
-            &Tensor {
-                shape: shape.to_vec(),
-                values,
-            },
-        )
+        decoder.decode("scores", images, &Tensor::new(shape, values))
     }
 
     fn names(classes: &[Classification]) -> Vec<&str> {
@@ -178,10 +171,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("[1, 3], expected [1, 2]"), "{error}");
-        let short = Tensor {
-            shape: vec![1, 2],
-            values: &[0.0; 4],
-        };
+        let short = Tensor::new([1, 2], &[0.0; 4]);
         assert!(
             decoder.decode("scores", 2, &short).is_err(),
             "one row for two images"

@@ -1,16 +1,29 @@
 //! From the numbers a network answers with to what they mean; no engine in it.
+//!
+//! One file a convention, which knows the names and the shapes of its outputs:
+//!
+//! - [`detectron2`]: finished detections, from Detectron2 and torchvision
+//! - [`yolo`]: anchors and prototypes of masks
+//! - [`detr`]: queries
+//! - [`semantic`]: a class for each pixel
+//! - [`classifier`]: classes of the whole picture
+//!
+//! and what they share: `ports` finds their outputs in a graph, `instances` makes instances of their
+//! answers, `nms` sorts out boxes that lie on each other.
 
 pub mod classifier;
 pub mod detectron2;
+pub mod detr;
+mod instances;
+mod nms;
+mod ports;
+pub mod semantic;
+mod tensor;
+pub mod yolo;
 
-/// A tensor as the engine hands it out.
-#[derive(Clone, Debug)]
-pub struct Tensor<'a, T> {
-    /// Lengths of the dimensions.
-    pub shape: Vec<usize>,
-    /// The values, last dimension fastest.
-    pub values: &'a [T],
-}
+pub use instances::InstanceRules;
+pub use ports::PortError;
+pub use tensor::{Masks, Tensor};
 
 /// The network's answer does not follow its manifest.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -28,16 +41,28 @@ pub enum OutputError {
         expected: String,
     },
     /// The network knows a class that has no label.
-    #[error("the network answers class {class}, but model.toml has {labels} labels, for classes 0 to {}; list them all", .labels - 1)]
+    #[error("the network answers class {class}, but model.toml has {labels} labels, for classes {first} to {}; list them all", .first + *.labels as i64 - 1)]
     UnknownClass {
         /// The class.
         class: i64,
+        /// The number of the first label's class.
+        first: i64,
+        /// How many labels there are.
+        labels: usize,
+    },
+    /// It cannot be seen what makes scores of the logits.
+    #[error(
+        "output {output:?} has one class more than the {labels} labels of model.toml; write scores = \"softmax\" under [output] if it stands for nothing there (DETR), scores = \"sigmoid\" if every class has a score of its own (RF-DETR), or list the missing label"
+    )]
+    Unstated {
+        /// The output's name.
+        output: String,
         /// How many labels there are.
         labels: usize,
     },
     /// A score is not between zero and one.
     #[error(
-        "output {output:?} holds the score {score}, which is no probability; if the network ends without softmax, write convention = \"logits\" in model.toml"
+        "output {output:?} holds the score {score}, which is no probability; a classifier that ends without softmax needs convention = \"logits\" in model.toml, a detector its last step inside the graph"
     )]
     Score {
         /// The output's name.

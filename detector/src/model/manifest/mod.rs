@@ -3,18 +3,30 @@
 //! The text is parsed into `raw` types and converted once, by `validate`, into the types here;
 //! whoever holds a [`Manifest`] need not check it again.
 
+mod input;
+mod output;
 mod raw;
 mod validate;
 
 use std::path::{Path, PathBuf};
 
+use pipeline::draw::DrawWishes;
 use serde::Deserialize;
+
+pub use input::{Channels, InputSpec, Layout, Range, Resize};
+pub use output::{Clash, Convention, OutputNames, OutputSpec, ScoreFunction, Thresholds};
 
 /// Batches larger than this are a mistake in the manifest, not a wish.
 pub const MAX_BATCH_SIZE: usize = 256;
 
 /// Edges of the network's input larger than this are a mistake in the manifest.
 pub const MAX_INPUT_EDGE: u32 = 8192;
+
+/// More instances of one frame than anybody looks at.
+pub const MAX_DETECTIONS: usize = 10_000;
+
+/// More classes than any network tells apart.
+pub const MAX_LABELS: usize = 50_000;
 
 /// A validated `model.toml`.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +47,8 @@ pub struct Manifest {
     pub files: Files,
     /// The classes, in the network's order.
     pub labels: Vec<Label>,
+    /// How annotated pictures are drawn, where nobody wishes otherwise.
+    pub draw: DrawWishes,
 }
 
 /// What a model does.
@@ -43,6 +57,10 @@ pub struct Manifest {
 pub enum Task {
     /// Finds things and their outlines.
     InstanceSegmentation,
+    /// Finds things and the boxes around them.
+    ObjectDetection,
+    /// Says of every pixel what it shows; the pixels of one class are one instance.
+    SemanticSegmentation,
     /// Says what the whole picture shows.
     Classification,
 }
@@ -52,129 +70,11 @@ impl Task {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InstanceSegmentation => "instance-segmentation",
+            Self::ObjectDetection => "object-detection",
+            Self::SemanticSegmentation => "semantic-segmentation",
             Self::Classification => "classification",
         }
     }
-}
-
-/// How a frame becomes the network's input.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InputSpec {
-    /// The input's name in the graph.
-    pub name: String,
-    /// The tensor's dimensions.
-    pub layout: Layout,
-    /// Which colours, in which order.
-    pub channels: Channels,
-    /// The range of a pixel's value before `mean` and `std`.
-    pub range: Range,
-    /// Subtracted from each channel after `range`.
-    pub mean: [f32; 3],
-    /// Each channel is divided by it after `mean`.
-    pub std: [f32; 3],
-    /// The size that the network sees.
-    pub resize: Resize,
-}
-
-/// The input tensor's dimensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Layout {
-    /// `[channels, height, width]`: one frame, no batch dimension.
-    Chw,
-    /// `[batch, channels, height, width]`.
-    Nchw,
-}
-
-/// Which colours, in which order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Channels {
-    /// Red, green, blue.
-    Rgb,
-    /// Blue, green, red, as Detectron2 has it.
-    Bgr,
-    /// One channel: luma by the weights of ITU-R BT.601.
-    Gray,
-}
-
-impl Channels {
-    /// How many planes the tensor has.
-    pub fn count(self) -> usize {
-        match self {
-            Self::Rgb | Self::Bgr => 3,
-            Self::Gray => 1,
-        }
-    }
-}
-
-/// The range of a pixel's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum Range {
-    /// As decoded.
-    #[serde(rename = "0-255")]
-    Bytes,
-    /// Divided by 255.
-    #[serde(rename = "0-1")]
-    Unit,
-}
-
-/// The size that the network sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resize {
-    /// The shorter edge becomes `shortest` unless the longer would pass `longest`.
-    ShortestEdge {
-        /// Wanted length of the shorter edge.
-        shortest: u32,
-        /// Limit of the longer edge.
-        longest: u32,
-    },
-    /// Always this size, whatever that does to the proportions.
-    Fixed {
-        /// Columns.
-        width: u32,
-        /// Rows.
-        height: u32,
-    },
-    /// Always this size, proportions kept, the rest filled with `pad`.
-    Letterbox {
-        /// Columns.
-        width: u32,
-        /// Rows.
-        height: u32,
-        /// Value of the filling in every channel, 0 to 255.
-        pad: u8,
-    },
-}
-
-/// How the network's answer is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutputSpec {
-    /// Which outputs there are and what their numbers mean.
-    pub convention: Convention,
-    /// The output to read, for a classifier with several.
-    pub name: Option<String>,
-}
-
-/// Which outputs a network has and what their numbers mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Convention {
-    /// `boxes`, `classes`, `scores`, `masks` and, if wanted, `image_size`, by these names.
-    Detectron2,
-    /// One output, a number a class; softmax makes scores of them.
-    Logits,
-    /// One output, a score a class.
-    Probabilities,
-}
-
-/// From which scores on an answer counts.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Thresholds {
-    /// Instances and classes below are not reported.
-    pub score: f32,
-    /// A pixel belongs to the instance from this mask probability on.
-    pub mask: f32,
 }
 
 /// The files of a version folder.
@@ -231,6 +131,18 @@ pub enum ManifestError {
 }
 
 impl Manifest {
+    /// Whether this manifest can be served in a convention that was recognised, not written down;
+    /// one that is written down has been checked with the rest.
+    pub fn check_convention(&self, convention: Convention) -> Result<(), Clash> {
+        output::Combination {
+            task: self.task,
+            max_batch_size: self.max_batch_size,
+            has_scores: self.output.scores.is_some(),
+            has_overlap: self.thresholds.overlap.is_some(),
+        }
+        .check(convention)
+    }
+
     /// Reads and validates a `model.toml`.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
         let text = std::fs::read_to_string(path).map_err(|reason| ManifestError::Read {

@@ -1,6 +1,7 @@
 //! `model.toml` exactly as written: every field may still be wrong. Spans remember the line.
 
 use pipeline::catalogue::policy::VersionPolicy;
+use pipeline::draw::DrawWishes;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -17,6 +18,8 @@ pub(super) struct RawManifest {
     pub(super) batching: RawBatching,
     pub(super) files: RawFiles,
     pub(super) labels: Spanned<Vec<RawLabel>>,
+    #[serde(default)]
+    pub(super) draw: DrawWishes,
     /// The catalogue's to obey; read here too, so that a mistake is told with its line.
     #[serde(default, rename = "versions")]
     _versions: VersionPolicy,
@@ -43,11 +46,13 @@ pub(super) struct RawResize {
     pub(super) width: Option<u32>,
     pub(super) height: Option<u32>,
     pub(super) pad: Option<u8>,
+    pub(super) antialias: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum RawResizeMode {
+    None,
     ShortestEdge,
     Fixed,
     Letterbox,
@@ -56,8 +61,12 @@ pub(super) enum RawResizeMode {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOutput {
-    pub(super) convention: Spanned<super::Convention>,
+    pub(super) convention: Option<Spanned<super::Convention>>,
     pub(super) name: Option<Spanned<String>>,
+    pub(super) names: Option<Spanned<super::OutputNames>>,
+    pub(super) scores: Option<Spanned<super::ScoreFunction>>,
+    pub(super) background: Option<Spanned<usize>>,
+    pub(super) max_detections: Option<Spanned<usize>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -65,6 +74,7 @@ pub(super) struct RawOutput {
 pub(super) struct RawThresholds {
     pub(super) score: Option<Spanned<f32>>,
     pub(super) mask: Option<Spanned<f32>>,
+    pub(super) overlap: Option<Spanned<f32>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

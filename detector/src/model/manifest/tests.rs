@@ -4,6 +4,7 @@ use super::*;
 
 const PARTS: &str = r##"name = "parts"
 task = "instance-segmentation"
+draw = "opacity:40"
 
 [input]
 name = "image"
@@ -84,15 +85,22 @@ fn a_segmentation_manifest_is_read_whole() {
                     shortest: 320,
                     longest: 640
                 },
+                antialias: true,
             },
             output: OutputSpec {
-                convention: Convention::Detectron2,
-                name: None
+                convention: Some(Convention::Detectron2),
+                name: None,
+                names: OutputNames::default(),
+                scores: None,
+                background: None,
+                max_detections: 300,
             },
             thresholds: Thresholds {
                 score: 0.5,
-                mask: 0.5
+                mask: 0.5,
+                overlap: None,
             },
+            draw: "opacity:40".parse().unwrap(),
             max_batch_size: 1,
             files: Files {
                 fp32: "model.onnx".to_owned(),

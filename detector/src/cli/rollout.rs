@@ -116,7 +116,7 @@ pub(crate) struct RollbackArgs {
     model: String,
 }
 
-pub(crate) fn roll_out(args: &RolloutArgs) -> anyhow::Result<()> {
+pub(super) fn roll_out(args: &RolloutArgs) -> anyhow::Result<()> {
     let repository = Repository::new(&args.models);
     let change = change_of(&repository, &args.model, &args.wish)?;
     if let Some(version) = started_by(&change)
@@ -133,7 +133,7 @@ pub(crate) fn roll_out(args: &RolloutArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn roll_back(args: &RollbackArgs) -> anyhow::Result<()> {
+pub(super) fn roll_back(args: &RollbackArgs) -> anyhow::Result<()> {
     let repository = Repository::new(&args.models);
     let before = repository.versions(&args.model)?.rollout.before;
     let versions = repository.catalogue().roll_back(&args.model)?;
@@ -144,7 +144,7 @@ pub(crate) fn roll_back(args: &RollbackArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<()> {
+pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     let repository = Repository::new(&args.models);
     if let Some(name) = &args.model {
         print!("{}", text_of(&repository.versions(name)?));
