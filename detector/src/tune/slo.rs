@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn limits_are_written_as_they_are_read() {
-        for text in ["p50=1500ms", "p95=100ms", "p99=2s"] {
+        for text in ["p50=150ms", "p95=100ms", "p99=2s"] {
             assert_eq!(text.parse::<Slo>().unwrap().to_string(), text);
         }
         for text in ["", "95=100ms", "p90=1s", "p95", "p95=100"] {

@@ -4,7 +4,6 @@ use super::*;
 
 const PARTS: &str = r##"name = "parts"
 task = "instance-segmentation"
-draw = "opacity:40"
 
 [input]
 name = "image"
@@ -100,7 +99,7 @@ fn a_segmentation_manifest_is_read_whole() {
                 mask: 0.5,
                 overlap: None,
             },
-            draw: "opacity:40".parse().unwrap(),
+            draw: DrawWishes::default(),
             max_batch_size: 1,
             files: Files {
                 fp32: "model.onnx".to_owned(),
@@ -141,6 +140,15 @@ fn a_classifier_manifest_is_read_with_its_defaults() {
     assert!(manifest.thresholds.score.abs() < f32::EPSILON);
     assert_eq!(manifest.max_batch_size, 32);
     assert_eq!(manifest.files.int8, None);
+}
+
+#[test]
+fn how_pictures_are_drawn_is_the_models_to_say() {
+    let with = |draw: &str| parse(&PARTS.replacen("task", &format!("draw = \"{draw}\"\ntask"), 1));
+    let wishes = with("opacity:40,no-scores").unwrap().draw;
+    assert_eq!(wishes.to_string(), "no-scores,opacity:40");
+    let complaint = with("circles").unwrap_err().to_string();
+    assert!(complaint.contains("model.toml:2: \"circles\" says nothing"), "{complaint}");
 }
 
 #[test]
