@@ -5,7 +5,6 @@ use super::*;
 const PARTS: &str = r##"name = "parts"
 task = "instance-segmentation"
 draw = "opacity:40"
-
 [input]
 name = "image"
 layout = "chw"
