@@ -12,13 +12,18 @@
 //! - [`worker`]: all of it between Kafka and Kafka
 //! - [`tune`]: how a model runs best on this machine
 //! - `service`: the worker in a process of its own
+//! - [`redrive`]: dead letters back to their topics
+//! - [`replay`]: history once more, into topics of its own; [`history`] is what the two share
 
 pub mod annotate;
 pub mod graph;
+pub mod history;
 pub mod image;
 pub mod jpeg;
 pub mod model;
 pub mod onnx;
+pub mod redrive;
+pub mod replay;
 pub mod rollout;
 mod service;
 pub mod tune;

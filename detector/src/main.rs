@@ -9,6 +9,8 @@ use clap::{Parser, Subcommand};
 use cli::ModelCommand;
 use cli::tune::TuneArgs;
 use detector::ServiceArgs;
+use detector::redrive::{self, RedriveArgs};
+use detector::replay::{self, ReplayArgs};
 
 /// Finds things in pictures with models in ONNX form.
 #[derive(Debug, Parser)]
@@ -23,6 +25,12 @@ enum Command {
     /// Looks at the frames on Kafka until it is told to end.
     Run(Box<ServiceArgs>),
 
+    /// Puts dead letters back on the topics they came from.
+    Redrive(RedriveArgs),
+
+    /// Runs a model on frames of the past, into topics of their own.
+    Replay(Box<ReplayArgs>),
+
     /// Looks into the model repository or a file, or runs one model on one picture.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -34,6 +42,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => return detector::run(*args),
+        Command::Redrive(args) => return redrive::run(&args),
+        Command::Replay(args) => return replay::run(&args),
         Command::Model(command) => command.run(),
         Command::Tune(args) => cli::tune::run(&args),
     };

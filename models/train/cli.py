@@ -17,6 +17,7 @@ from PIL import Image
 import fixtures
 import kind
 import report
+import weights
 from check import CutModel, check
 from config import KIND_SIDE, MODELS, PARTS, REPOSITORY, SEEDS, WORK
 from data import build_cache, class_names, picture_path
@@ -25,8 +26,9 @@ from export import export
 from fit import Fit, fit, torch_predictor, trained
 from net import PYRAMID_CHANNELS
 from quantise import quantise
+from refine import STEPS, refine
 
-TRAIN, UNSEEN = WORK / "data" / "train", WORK / "data" / "unseen"
+TRAIN, REFINE, UNSEEN = WORK / "data" / "train", WORK / "data" / "refine", WORK / "data" / "unseen"
 CROPS, CROPS_UNSEEN = WORK / "data" / "crops", WORK / "data" / "crops-unseen"
 CACHE, RUN = WORK / "cache", WORK / "parts"
 PARTS_FOLDER, KIND_FOLDER = MODELS / "parts", MODELS / "part-kind"
@@ -39,6 +41,12 @@ def parts_data(_: argparse.Namespace) -> None:
     """Lets the belt draw the frames."""
     draw(TRAIN, "export", "--count", 4000, "--seed", SEEDS.training, "--size", "640x480", "--val-fraction", 0.05)
     draw(UNSEEN, "export", "--count", 500, "--seed", SEEDS.unseen, "--size", "640x480", "--val-fraction", 0)
+    draw_refinement()
+
+
+def draw_refinement() -> None:
+    """Frames that the fit has not seen, for the refinement and the calibration of int8."""
+    draw(REFINE, "export", "--count", 1300, "--seed", SEEDS.refinement, "--size", "640x480", "--val-fraction", 0.231)
 
 
 def parts_fit(options: argparse.Namespace) -> None:
@@ -53,14 +61,30 @@ def parts_export(_: argparse.Namespace) -> None:
     """Writes the graphs and compares their two forms."""
     cut = PARTS_FOLDER / VERSION / "cut"
     export(trained(RUN), PARTS_FOLDER / VERSION, cut)
+    compare_forms()
+
+
+def parts_refine(options: argparse.Namespace) -> None:
+    """Trains the mask head of the exported graphs further and writes it back into both forms."""
+    draw_refinement()
+    folder = PARTS_FOLDER / VERSION
+    head = refine(REFINE, folder / "cut", options.steps)
+    for path in (folder / "cut" / "mask_head.onnx", folder / "model.onnx"):
+        head.store(path)
+    compare_forms()
+
+
+def compare_forms() -> None:
+    """Holds the cut form against the single graph."""
+    folder = PARTS_FOLDER / VERSION
     images = [network_image(picture) for picture in unseen_pictures(20).values()]
-    print("cut form against single graph:", check(PARTS_FOLDER / VERSION / "model.onnx", CutModel(cut), images))
+    print("cut form against single graph:", check(folder / "model.onnx", CutModel(folder / "cut"), images))
 
 
 def parts_quantise(_: argparse.Namespace) -> None:
     """Writes the int8 graph."""
-    build_cache(TRAIN / "train", CACHE)
-    quantise(PARTS_FOLDER / VERSION / "model.onnx", PARTS_FOLDER / VERSION / "model.int8.onnx", CACHE)
+    draw_refinement()
+    quantise(PARTS_FOLDER / VERSION / "model.onnx", PARTS_FOLDER / VERSION / "model.int8.onnx", REFINE / "train")
 
 
 def parts_evaluate(_: argparse.Namespace) -> None:
@@ -79,13 +103,15 @@ def parts_report(_: argparse.Namespace) -> None:
     speed = parts_speed(folder, images)
     scored = json.loads((PARTS_FOLDER / "figures.json").read_text())
     report.insert(PARTS_FOLDER / "README.md", report.parts_tables(scored, folder, speed))
-    report.loss_curve(json.loads((RUN / "fit.json").read_text()), PARTS_FOLDER / "loss.svg")
+    if (RUN / "fit.json").exists():
+        report.loss_curve(json.loads((RUN / "fit.json").read_text()), PARTS_FOLDER / "loss.svg")
     predict, names = onnx_predictor(folder / "model.onnx"), list(pictures)
     for number, index in enumerate(EXAMPLES, 1):
         report.draw(predict, pictures[names[index]]).save(PARTS_FOLDER / f"example-{number}.jpg", quality=88)
     chosen = {f"belt-{number}": pictures[names[index]] for number, index in enumerate(EXAMPLES[:2], 1)}
     chosen["nothing"] = Image.new("RGB", (640, 480), (96, 96, 96))
-    fixtures.write(torch_predictor(trained(RUN)), chosen, REPOSITORY / "detector" / "tests" / "fixtures" / "parts")
+    network = weights.read(folder / "model.onnx")
+    fixtures.write(torch_predictor(network), chosen, REPOSITORY / "detector" / "tests" / "fixtures" / "parts")
 
 
 def kind_data(_: argparse.Namespace) -> None:
@@ -156,6 +182,7 @@ MODEL_STAGES: dict[str, Stages] = {
         "data": parts_data,
         "fit": parts_fit,
         "export": parts_export,
+        "refine": parts_refine,
         "quantise": parts_quantise,
         "evaluate": parts_evaluate,
         "report": parts_report,
@@ -171,6 +198,7 @@ def main() -> None:
     parser.add_argument("--stage", help="run one stage alone: " + ", ".join(MODEL_STAGES["parts"]))
     parser.add_argument("--minutes", type=float, default=55, help="time budget of the fit of parts (default 55)")
     parser.add_argument("--workers", type=int, default=0, help="training processes on a CPU (default: cores, up to 4)")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"steps of the refinement (default {STEPS})")
     parser.add_argument("--fresh", action="store_true", help="forget the checkpoint instead of resuming from it")
     options = parser.parse_args()
     if options.fresh:

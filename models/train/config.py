@@ -38,6 +38,8 @@ class Seeds:
     """Every random choice of the recipe starts from one of these."""
 
     training: int = 1
+    refinement: int = 2
+    moves: int = 11
     unseen: int = 900_001
     crops: int = 5
     crops_unseen: int = 900_005

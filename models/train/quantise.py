@@ -1,4 +1,4 @@
-"""Static int8 of the exported graphs: QDQ, per channel, calibrated on training frames.
+"""Static int8 of the exported graphs: QDQ, per channel, calibrated on frames of the refinement.
 
 Only convolutions and dense layers are quantised. What makes boxes out of numbers stays in fp32, and so do the first
 convolution (its input range is the whole picture's) and the layers whose outputs are box deltas and class scores:
@@ -7,6 +7,7 @@ they are a fraction of the work and most of the loss.
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 from tqdm import tqdm
 
-from data import Frames
+from data import picture_path
 from evaluate import network_image
 
 QUANTISED = ["Conv", "ConvTranspose", "Gemm"]
@@ -26,19 +27,20 @@ SENSITIVE = ("/stem/", "/box_predictor/", "/rpn/head/cls_logits", "/rpn/head/bbo
 
 
 class CalibrationFrames(CalibrationDataReader):
-    """Evenly spaced training frames, resized as the product does."""
+    """Evenly spaced frames of a COCO folder, resized as the product does."""
 
-    def __init__(self, cache: Path, count: int) -> None:
-        frames = Frames(cache).frames
-        chosen = np.linspace(0, len(frames) - 1, count).astype(int)
-        self.left = iter(tqdm([frames[index] for index in chosen], desc="calibrate", unit="frame"))
+    def __init__(self, split: Path, count: int) -> None:
+        images = json.loads((split / "annotations.json").read_text())["images"]
+        chosen = np.linspace(0, len(images) - 1, count).astype(int)
+        paths = [picture_path(split, images[index]) for index in chosen]
+        self.left = iter(tqdm(paths, desc="calibrate", unit="frame"))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        frame = next(self.left, None)
-        return None if frame is None else {"image": network_image(Image.fromarray(frame[:, :, ::-1]))}
+        path = next(self.left, None)
+        return None if path is None else {"image": network_image(Image.open(path))}
 
 
-def quantise(source: Path, target: Path, cache: Path, count: int = 48) -> None:
+def quantise(source: Path, target: Path, split: Path, count: int = 48) -> None:
     """Writes the int8 form of a single graph."""
     logging.getLogger().setLevel(logging.ERROR)
     prepared = target.with_suffix(".prepared.onnx")
@@ -47,7 +49,7 @@ def quantise(source: Path, target: Path, cache: Path, count: int = 48) -> None:
     quantize_static(
         str(prepared),
         str(target),
-        CalibrationFrames(cache, count),
+        CalibrationFrames(split, count),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=QUANTISED,
         per_channel=True,

@@ -67,6 +67,7 @@ async fn start_with(purpose: &str, default_model: &str, properties: &[String]) -
         max_loaded_models: 4,
         annotated_quality: 95,
         max_pixels: DEFAULT_MAX_PIXELS,
+        run_limit: None,
     };
     detector::start(config, &bus, &context, &mut tasks).unwrap();
     until("the detector is ready", || context.health.report().ready).await;

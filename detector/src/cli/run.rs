@@ -27,7 +27,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     repository: RepositoryArgs,
 
-    /// The model: name for the latest version, or name@version; or an ONNX file.
+    /// The model: name for the version that serves, name@version or name@alias; or an ONNX file.
     #[arg(value_name = "MODEL|FILE")]
     model: Target,
 

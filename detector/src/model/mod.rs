@@ -22,6 +22,9 @@ pub mod preprocess;
 pub mod repository;
 pub mod signature;
 
+use std::fmt;
+use std::sync::Arc;
+
 use pipeline::detections::{Classification, Instance};
 
 use crate::image::RgbImage;
@@ -39,6 +42,36 @@ pub trait Model: Send {
     /// image, in order. An error concerns all of them: whoever wants to know which image causes it
     /// asks again, one by one.
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError>;
+
+    /// What ends a run from another thread; without one a run cannot be ended.
+    fn interrupter(&self) -> Interrupter {
+        Interrupter::default()
+    }
+}
+
+/// Ends the run that a model is in, and every later one: the model must be loaded anew.
+#[derive(Clone, Default)]
+pub struct Interrupter(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl Interrupter {
+    /// An interrupter that calls this.
+    pub fn new(interrupt: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(interrupt)))
+    }
+
+    /// Ends the run. When it has ended, `predict` returns an error.
+    pub fn interrupt(&self) {
+        if let Some(interrupt) = &self.0 {
+            interrupt();
+        }
+    }
+}
+
+impl fmt::Debug for Interrupter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let can = self.0.is_some();
+        formatter.debug_tuple("Interrupter").field(&can).finish()
+    }
 }
 
 /// What a model says about one image.

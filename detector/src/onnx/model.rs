@@ -14,7 +14,7 @@ use crate::model::manifest::{Clash, Convention, InputSpec, Layout, Manifest, Out
 use crate::model::preprocess::Preprocessor;
 use crate::model::repository::{Precision, RepositoryError, ResolvedModel};
 use crate::model::signature::Element;
-use crate::model::{Model, ModelError, Prediction};
+use crate::model::{Interrupter, Model, ModelError, Prediction};
 
 /// How a model is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,6 +169,10 @@ impl Model for OnnxModel {
             predictions.extend(self.predict_batch(batch)?);
         }
         Ok(predictions)
+    }
+
+    fn interrupter(&self) -> Interrupter {
+        self.graph.interrupter()
     }
 }
 

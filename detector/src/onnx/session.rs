@@ -1,15 +1,18 @@
 //! A graph on a device: loaded with its options, checked and run by the names in its manifest.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use half::f16;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{Session, SessionInputValue};
+use ort::session::{NoSelectedOutputs, RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::Runtime;
 use super::answer::Answer;
 use super::provider::{Provider, SessionOptions, execution_providers, no_provider};
+use crate::model::Interrupter;
 use crate::model::signature::{Dim, Element, Port, Signature};
 
 /// Why a graph cannot be loaded or run.
@@ -88,6 +91,18 @@ pub(super) struct Graph {
     /// The input in the graph's own type, where that is not the one frames are made in.
     halves: Vec<f16>,
     bytes: Vec<u8>,
+    /// Shared with whoever may have to end a run.
+    leash: Leash,
+}
+
+/// What ends a run; `RunOptions` has no `Debug`.
+#[derive(Clone)]
+struct Leash(Arc<RunOptions<NoSelectedOutputs>>);
+
+impl fmt::Debug for Leash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Leash")
+    }
 }
 
 /// What goes into a run: values that become what the input's element is.
@@ -121,6 +136,17 @@ impl Graph {
             path: path.to_owned(),
             halves: Vec::new(),
             bytes: Vec::new(),
+            leash: Leash(Arc::new(RunOptions::new().map_err(unloadable)?)),
+        })
+    }
+
+    /// Ends the run that is under way; no later one succeeds.
+    pub(super) fn interrupter(&self) -> Interrupter {
+        let leash = self.leash.clone();
+        Interrupter::new(move || {
+            if let Err(error) = leash.0.terminate() {
+                tracing::error!(%error, "a model run cannot be told to end");
+            }
         })
     }
 
@@ -208,7 +234,7 @@ impl Graph {
         };
         let outputs = self
             .session
-            .run(ort::inputs![input.name => tensor])
+            .run_with_options(ort::inputs![input.name => tensor], &*self.leash.0)
             .map_err(failed)?;
         read(&Answer::new(outputs, path))
     }

@@ -100,6 +100,13 @@ impl<S: Store + 'static> Keeper<S> {
         let loaded = self.board.loaded();
         let names: BTreeSet<String> = loaded.iter().map(|model| model.name.clone()).collect();
         self.memory.loaded.retain(|name, _| loaded.contains(name));
+        for model in &loaded {
+            if !self.memory.loaded.contains_key(model)
+                && let Some(stamp) = self.store.stamp(model)
+            {
+                self.memory.loaded.insert(model.clone(), stamp);
+            }
+        }
         self.memory.troubles.retain(|name, _| names.contains(name));
         self.memory.shadows.retain(|name, _| names.contains(name));
         self.routes.retain(|name| names.contains(name));

@@ -47,7 +47,7 @@ impl<S: Store + 'static> Keeper<S> {
         let Some(stamp) = self.store.stamp(&model) else {
             return otherwise(Readiness::Failed);
         };
-        if is_loaded && *self.memory.loaded.entry(model.clone()).or_insert(stamp) == stamp {
+        if is_loaded && self.memory.loaded.get(&model) == Some(&stamp) {
             return Readiness::Ready;
         }
         if self.memory.failed.get(&model) == Some(&stamp) {

@@ -2,9 +2,12 @@
 
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, value_parser};
+use jiff::fmt::serde::unsigned_duration::friendly::compact;
 use pipeline::catalogue::ModelArgs;
+use pipeline::service::units::parse_duration;
 use serde::{Serialize, Serializer};
 
 use super::DetectorConfig;
@@ -53,6 +56,12 @@ pub struct DetectorArgs {
     )]
     pub max_frame_pixels: u64,
 
+    /// How long a model may look at a batch; without it, ten times as long as it usually does, at
+    /// least 2s and at most 1m
+    #[arg(long, env = "KADR_RUN_LIMIT", value_name = "DURATION", value_parser = parse_run_limit)]
+    #[serde(with = "compact::optional")]
+    pub run_limit: Option<Duration>,
+
     /// The ONNX Runtime library; found by itself after script/setup
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     pub onnxruntime: Option<PathBuf>,
@@ -76,7 +85,15 @@ impl DetectorArgs {
             max_loaded_models: self.max_loaded_models.into(),
             annotated_quality: self.annotated_quality,
             max_pixels: self.max_frame_pixels,
+            run_limit: self.run_limit,
         }
+    }
+}
+
+fn parse_run_limit(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        limit if limit.is_zero() => Err("no model answers in no time: write 2s or more".to_owned()),
+        limit => Ok(limit),
     }
 }
 
@@ -121,6 +138,8 @@ mod tests {
             "70",
             "--max-loaded-models",
             "2",
+            "--run-limit",
+            "1m 30s",
         ];
         let command = parse(&flags).unwrap();
         let config = command.detector.config(&command.models);
@@ -130,6 +149,7 @@ mod tests {
         assert_eq!(config.load.session.threads, 3);
         assert_eq!(config.annotated_quality, 70);
         assert_eq!(config.max_loaded_models, 2);
+        assert_eq!(config.run_limit, Some(Duration::from_secs(90)));
     }
 
     #[test]
@@ -139,6 +159,8 @@ mod tests {
             ["--annotated-quality", "101"],
             ["--max-loaded-models", "1"],
             ["--provider", "gpu"],
+            ["--run-limit", "0s"],
+            ["--run-limit", "5"],
         ] {
             let Err(error) = parse(&flags) else {
                 panic!("{flags:?} were taken");

@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     frame::{Lane, ModelRef},
-    kafka::{Received, Source},
+    kafka::{KafkaMetrics, Received, Source},
     record::Record,
     service::{DropReason, Part},
+    topic::Topics,
 };
 use tokio::{
     sync::{
@@ -55,6 +56,9 @@ pub(crate) struct Intake {
     /// The place in front of the model thread.
     pub(crate) model: mpsc::Sender<Batch>,
     pub(crate) chosen: mpsc::Sender<Chosen>,
+    /// Says how far the lanes are behind.
+    pub(crate) kafka: KafkaMetrics,
+    pub(crate) topics: Topics,
     pub(crate) part: Part,
     pub(crate) stop: CancellationToken,
     /// How long what is in hand may take at the end.
@@ -113,6 +117,10 @@ impl Intake {
                 () = stop.cancelled() => return Ok(()),
                 _ = ticks.tick() => {
                     desk.clear(Timestamp::now());
+                    for lane in [Lane::Durable, Lane::Live] {
+                        let seconds = self.kafka.behind_seconds(&self.topics.of_lane(lane));
+                        desk.meters.behind(lane, seconds);
+                    }
                     self.part.ready();
                 }
                 record = self.live.recv() => {
@@ -142,11 +150,13 @@ impl Desk {
             tracing::error!("a record without a place was read: this is a defect");
             return drop(received);
         };
+        let attempts = received.attempts_before();
         let (record, token) = received.into_parts();
         let origin = Origin {
             record,
             place,
             lane,
+            attempts,
         };
         match Job::read(origin, &self.default_model, Timestamp::now()) {
             Ok(mut job) => {

@@ -14,6 +14,9 @@ use pipeline::{
 use super::scheduler::Waiting;
 use crate::{image::RgbImage, model::Prediction};
 
+/// A frame that was in the model's hands so often, over all detectors, is not tried again.
+pub(crate) const MAX_ATTEMPTS: u32 = 3;
+
 /// A frame to look at.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
@@ -32,6 +35,8 @@ pub(crate) struct Origin {
     pub(crate) record: Record,
     pub(crate) place: Place,
     pub(crate) lane: Lane,
+    /// Runs of a model that the frame was part of, over all detectors.
+    pub(crate) attempts: u32,
 }
 
 /// A job that cannot be done.
@@ -81,6 +86,13 @@ impl Job {
         now: Timestamp,
     ) -> Result<Self, Failed> {
         let origin = Box::new(origin);
+        if origin.attempts >= MAX_ATTEMPTS {
+            let reason = format!(
+                "it was tried {} times, and each time the detector died with it in hand",
+                origin.attempts
+            );
+            return Err(origin.failed(FailureKind::ModelFailed, reason));
+        }
         let mut frame = match decode_frame(origin.record.clone(), &origin.place) {
             Ok(frame) => frame,
             Err(error) => return Err(origin.failed(FailureKind::BadRecord, error.to_string())),
@@ -119,7 +131,12 @@ impl Origin {
 impl Failed {
     /// The letter for the dead topic.
     pub(crate) fn letter(self) -> DeadLetter {
-        let Origin { record, place, .. } = *self.origin;
+        let Origin {
+            record,
+            place,
+            attempts,
+            ..
+        } = *self.origin;
         DeadLetter {
             original: record,
             error: self.reason,
@@ -127,7 +144,8 @@ impl Failed {
             topic: place.topic.to_string(),
             partition: place.partition,
             offset: place.offset,
-            attempts: 1,
+            // What is refused before a model sees it was tried, too.
+            attempts: attempts.max(1),
         }
     }
 }
@@ -143,6 +161,10 @@ impl Waiting for Received<Job> {
 
     fn captured_at(&self) -> Timestamp {
         self.value().frame.captured_at
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.value().origin.attempts > 0
     }
 
     fn is_stale(&self, now: Timestamp) -> bool {
@@ -187,6 +209,7 @@ pub(crate) mod tests {
             record,
             place,
             lane,
+            attempts: 0,
         }
     }
 
@@ -236,5 +259,23 @@ pub(crate) mod tests {
             ("kadr.frames", 3, 42)
         );
         assert_eq!(letter.attempts, 1);
+    }
+
+    #[test]
+    fn a_frame_that_was_in_hand_at_three_deaths_is_buried_unseen() {
+        let record = encode_frame(&frame("cam-1", b"\xff\xd8"));
+        let read = |attempts| {
+            let mut origin = origin(record.clone(), Lane::Durable);
+            origin.attempts = attempts;
+            Job::read(origin, &"parts".parse().unwrap(), Timestamp::now())
+        };
+        let job = read(2).unwrap();
+        assert!(Received::untracked(job).is_suspect());
+        assert!(!Received::untracked(read(0).unwrap()).is_suspect());
+        let failed = read(3).unwrap_err();
+        assert_eq!(failed.kind, FailureKind::ModelFailed);
+        let letter = failed.letter();
+        assert_eq!((letter.attempts, &letter.original), (3, &record));
+        assert!(letter.error.contains("died"), "{}", letter.error);
     }
 }

@@ -1,5 +1,6 @@
 //! What the detector counts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline::{
@@ -7,18 +8,27 @@ use pipeline::{
     frame::Lane,
     service::{DropReason, Metrics, metrics::MetricsError},
 };
-use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts};
+use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
+
+use super::runner::Cut;
+use crate::onnx::LoadOptions;
 
 /// Frames whose result was published, by `lane` and `model`.
 pub const FRAMES_TOTAL: &str = "kadr_detector_frames_total";
 /// Things found, by `model` and `label`.
 pub const INSTANCES: &str = "kadr_detector_found_total";
-/// Time a frame spends in a stage, by `stage`.
+/// Time a frame spends in a stage, by `model`, `version` and `stage`.
 pub const STAGE: &str = "kadr_detector_stage_seconds";
-/// Frames that went through the model at once.
+/// Frames that went through the model at once, by `model` and `version`.
 pub const BATCH: &str = "kadr_detector_batch_frames";
-/// 1 for each loaded model, by `model` and `version`.
+/// 1 for each loaded model, by `model`, `version`, and the `provider` and `precision` it runs with.
 pub const LOADED: &str = "kadr_detector_loaded_model_info";
+/// How far a lane is behind, from Kafka to the commit, by `lane`; 0 when nothing is left.
+pub const BEHIND: &str = "kadr_detector_behind_seconds";
+/// Model runs that were cut short, by `model`, `version` and `how`: `ended`, `lost` or `panicked`.
+pub const CUT_RUNS_TOTAL: &str = "kadr_detector_cut_runs_total";
+/// Model runs that hang at this moment and could not be ended; each holds a thread.
+pub const LOST_THREADS: &str = "kadr_detector_lost_threads";
 /// Age of the oldest frame that waits for the model, by `lane`; 0 when none does.
 pub const OLDEST_WAITING: &str = "kadr_detector_oldest_waiting_seconds";
 
@@ -29,25 +39,37 @@ pub(crate) struct Meters {
     frames: IntCounterVec,
     instances: IntCounterVec,
     stage: HistogramVec,
-    batch: Histogram,
+    batch: HistogramVec,
     loaded: GaugeVec,
     oldest_waiting: [Gauge; 2],
+    behind: [Gauge; 2],
+    cut_runs: IntCounterVec,
+    lost_threads: IntGauge,
+    /// Provider and precision: asked for and not to be had is an error, so this is what is used.
+    runs_with: Arc<[String; 2]>,
 }
 
 impl Meters {
-    pub(crate) fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
+    pub(crate) fn register(metrics: &Metrics, load: &LoadOptions) -> Result<Self, MetricsError> {
         let stage_buckets = vec![
             0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            60.0,
         ];
         let batch_buckets = vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
         let counter = |name, help, labels: &[&str]| {
             metrics.register(IntCounterVec::new(Opts::new(name, help), labels)?)
         };
-        let oldest = metrics.register(GaugeVec::new(
-            Opts::new(OLDEST_WAITING, "Age of the oldest waiting frame"),
-            &["lane"],
-        )?)?;
+        let by_lane = |name, help| -> Result<[Gauge; 2], MetricsError> {
+            let gauges = metrics.register(GaugeVec::new(Opts::new(name, help), &["lane"])?)?;
+            let of_lane = |lane: Lane| gauges.with_label_values(&[lane.as_str()]);
+            Ok([Lane::Durable, Lane::Live].map(of_lane))
+        };
+        let runs_with = [
+            load.session.provider.to_string(),
+            load.precision.to_string(),
+        ];
         Ok(Self {
+            runs_with: Arc::new(runs_with),
             dropped: metrics.clone(),
             frames: counter(
                 FRAMES_TOTAL,
@@ -57,17 +79,27 @@ impl Meters {
             instances: counter(INSTANCES, "Things found", &["model", "label"])?,
             stage: metrics.register(HistogramVec::new(
                 HistogramOpts::new(STAGE, "Time of a frame in a stage").buckets(stage_buckets),
-                &["stage"],
+                &["model", "version", "stage"],
             )?)?,
-            batch: metrics.register(Histogram::with_opts(
+            batch: metrics.register(HistogramVec::new(
                 HistogramOpts::new(BATCH, "Frames a batch").buckets(batch_buckets),
+                &["model", "version"],
             )?)?,
             loaded: metrics.register(GaugeVec::new(
                 Opts::new(LOADED, "Loaded models"),
-                &["model", "version"],
+                &["model", "version", "provider", "precision"],
             )?)?,
-            oldest_waiting: [Lane::Durable, Lane::Live]
-                .map(|lane| oldest.with_label_values(&[lane.as_str()])),
+            cut_runs: counter(
+                CUT_RUNS_TOTAL,
+                "Model runs cut short",
+                &["model", "version", "how"],
+            )?,
+            lost_threads: metrics.register(IntGauge::new(
+                LOST_THREADS,
+                "Model runs that hang and could not be ended",
+            )?)?,
+            oldest_waiting: by_lane(OLDEST_WAITING, "Age of the oldest waiting frame")?,
+            behind: by_lane(BEHIND, "Age of the oldest frame that is not finished")?,
         })
     }
 
@@ -104,34 +136,59 @@ impl Meters {
             ("encode", encode),
             ("total", total),
         ] {
-            self.observe(stage, f64::from(milliseconds) / 1000.0);
+            self.observe(&result.model, stage, f64::from(milliseconds) / 1000.0);
         }
-        self.observe("publish", publishing.as_secs_f64());
+        self.observe(&result.model, "publish", publishing.as_secs_f64());
     }
 
-    fn observe(&self, stage: &str, seconds: f64) {
-        self.stage.with_label_values(&[stage]).observe(seconds);
+    fn observe(&self, model: &ModelVersion, stage: &str, seconds: f64) {
+        let version = model.version.to_string();
+        let labels = [&*model.name, &*version, stage];
+        self.stage.with_label_values(&labels).observe(seconds);
     }
 
-    pub(crate) fn batch(&self, frames: usize) {
-        self.batch.observe(frames as f64);
+    /// So many frames went into a run.
+    pub(crate) fn batch(&self, model: &ModelVersion, frames: usize) {
+        let version = model.version.to_string();
+        let labels = [&*model.name, &*version];
+        self.batch.with_label_values(&labels).observe(frames as f64);
+    }
+
+    /// A run was cut short; `lost` threads hang now.
+    pub(crate) fn run_cut(&self, model: &ModelVersion, cut: Cut, lost: usize) {
+        let version = model.version.to_string();
+        let labels = [&*model.name, &*version, cut.as_str()];
+        self.cut_runs.with_label_values(&labels).inc();
+        self.lost_threads(lost);
+    }
+
+    pub(crate) fn lost_threads(&self, lost: usize) {
+        self.lost_threads.set(lost as i64);
     }
 
     pub(crate) fn loaded<'a>(&self, models: impl Iterator<Item = &'a ModelVersion>) {
         self.loaded.reset();
         for model in models {
             let version = model.version.to_string();
-            let labels = [&*model.name, &*version];
+            let [provider, precision] = &*self.runs_with;
+            let labels = [&*model.name, &*version, provider, precision];
             self.loaded.with_label_values(&labels).set(1.0);
         }
     }
 
     pub(crate) fn oldest_waiting(&self, lane: Lane, age: Duration) {
-        let gauge = match lane {
-            Lane::Durable => &self.oldest_waiting[0],
-            Lane::Live => &self.oldest_waiting[1],
-        };
-        gauge.set(age.as_secs_f64());
+        of_lane(&self.oldest_waiting, lane).set(age.as_secs_f64());
+    }
+
+    pub(crate) fn behind(&self, lane: Lane, seconds: f64) {
+        of_lane(&self.behind, lane).set(seconds);
+    }
+}
+
+fn of_lane([durable, live]: &[Gauge; 2], lane: Lane) -> &Gauge {
+    match lane {
+        Lane::Durable => durable,
+        Lane::Live => live,
     }
 }
 
@@ -142,28 +199,54 @@ pub(crate) mod tests {
     /// Meters on a registry of their own.
     pub(crate) fn meters() -> (Meters, Metrics) {
         let metrics = Metrics::new("detector").unwrap();
-        (Meters::register(&metrics).unwrap(), metrics)
+        let meters = Meters::register(&metrics, &LoadOptions::default()).unwrap();
+        (meters, metrics)
     }
 
     #[test]
     fn all_names_keep_the_rule_and_show_what_was_fed() {
         let (meters, metrics) = meters();
-        meters.batch(3);
-        meters.oldest_waiting(Lane::Live, Duration::from_millis(1500));
         let parts = |version| ModelVersion {
             name: "parts".to_owned(),
             version,
         };
+        meters.batch(&parts(2), 3);
+        meters.oldest_waiting(Lane::Live, Duration::from_millis(1500));
+        meters.behind(Lane::Durable, 2.5);
+        meters.run_cut(&parts(2), Cut::Lost, 1);
         meters.loaded([parts(1), parts(2)].iter());
         meters.loaded([parts(2)].iter());
         let text = metrics.to_text().unwrap();
         for line in [
-            "kadr_detector_batch_frames_sum{service=\"detector\"} 3",
+            "kadr_detector_batch_frames_sum{model=\"parts\",version=\"2\",service=\"detector\"} 3",
+            "kadr_detector_behind_seconds{lane=\"durable\",service=\"detector\"} 2.5",
+            "kadr_detector_cut_runs_total{how=\"lost\",model=\"parts\",version=\"2\",service=\"detector\"} 1",
+            "kadr_detector_lost_threads{service=\"detector\"} 1",
             "kadr_detector_oldest_waiting_seconds{lane=\"live\",service=\"detector\"} 1.5",
-            "kadr_detector_loaded_model_info{model=\"parts\",version=\"2\",service=\"detector\"} 1",
+            "kadr_detector_loaded_model_info{model=\"parts\",precision=\"fp32\",provider=\"cpu\",version=\"2\",service=\"detector\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing from:\n{text}");
         }
         assert!(!text.contains("version=\"1\""), "{text}");
+    }
+
+    #[test]
+    fn stages_are_told_by_model_and_version() {
+        let (meters, metrics) = meters();
+        let frame = super::super::job::tests::job("a", "parts", b"\xff\xd8").frame;
+        let model = ModelVersion {
+            name: "parts".to_owned(),
+            version: 7,
+        };
+        let mut result = Detections::for_frame(&frame, 4, 4, model);
+        result.timings_ms.infer = 250.0;
+        meters.published(Lane::Durable, &result, Duration::from_millis(500));
+        let text = metrics.to_text().unwrap();
+        for (stage, seconds) in [("infer", "0.25"), ("publish", "0.5"), ("decode", "0")] {
+            let line = format!(
+                "kadr_detector_stage_seconds_sum{{model=\"parts\",stage=\"{stage}\",version=\"7\",service=\"detector\"}} {seconds}\n"
+            );
+            assert!(text.contains(&line), "{line} is missing from:\n{text}");
+        }
     }
 }

@@ -6,8 +6,9 @@
 //! - [`args`]: the flags that only the detector has
 //! - `intake`: reads both lanes; `scheduler` says which frame is next
 //! - `decode`: JPEG to pixels, off the async threads
-//! - `model_thread`: the one place where models run; `shelf` keeps the loaded ones, and
-//!   [`rollout`](crate::rollout) says which version serves whom
+//! - `model_thread`: the one place where models answer; `shelf` keeps the loaded ones,
+//!   [`rollout`](crate::rollout) says which version serves whom, `trial` counts how often a frame
+//!   was tried, `runner` ends a run that takes longer than `run_limit` says
 //! - `finish`: draws and encodes, off the async threads
 //! - `publish`: annotated picture, result, commit; or a dead letter and the commit
 //! - `job`: what travels through all of these
@@ -21,8 +22,11 @@ mod job;
 pub mod metrics;
 mod model_thread;
 mod publish;
+mod run_limit;
+mod runner;
 mod scheduler;
 pub(crate) mod shelf;
+mod trial;
 
 use std::{path::PathBuf, thread::JoinHandle, time::Duration};
 
@@ -51,8 +55,10 @@ use finish::Finish;
 use intake::{Desk, INTAKE_DEADLINE, Intake, ROOM};
 use job::{Finished, Outcome, Predicted};
 use metrics::Meters;
-use model_thread::{Batch, MODEL_DEADLINE, ModelThread};
+use model_thread::{Batch, GRACE, LostThreads, MODEL_DEADLINE, ModelThread};
 use publish::Publish;
+use run_limit::RunLimits;
+use runner::Runner;
 use scheduler::Scheduler;
 use shelf::{BatchSizes, OnnxStore, Shelf};
 
@@ -88,6 +94,8 @@ pub struct DetectorConfig {
     pub annotated_quality: u8,
     /// Pixels that a frame may have.
     pub max_pixels: u64,
+    /// How long a model may look at a batch, instead of ten times as long as it usually does.
+    pub run_limit: Option<Duration>,
 }
 
 /// Why a detector did not start.
@@ -141,7 +149,7 @@ pub fn start(
     let context = context.for_service("detector")?;
     let channels = Channels::new();
     let assembly = Assembly {
-        meters: Meters::register(&context.metrics)?,
+        meters: Meters::register(&context.metrics, &config.load)?,
         batch_sizes: BatchSizes::default(),
         board: Board::default(),
         routes: Routes::default(),
@@ -158,6 +166,8 @@ pub fn start(
         is_loaded: channels.is_loaded.1,
         model: channels.batches.0,
         chosen: channels.chosen.0,
+        kafka: bus.metrics.clone(),
+        topics: bus.topics.clone(),
         part: assembly.context.health.register("intake", INTAKE_DEADLINE),
         stop: assembly.context.shutdown.token(),
         drain: assembly.context.shutdown.grace().saturating_sub(FLUSH),
@@ -179,6 +189,9 @@ pub fn start(
         meters: assembly.meters.clone(),
         runtime: Handle::current(),
         stop: assembly.context.shutdown.token(),
+        runner: Runner::default(),
+        limits: RunLimits::new(assembly.config.run_limit),
+        grace: GRACE,
     };
     let finish = Finish {
         answers: channels.answers.1,
@@ -192,7 +205,7 @@ pub fn start(
     let model_thread = model_thread.spawn().map_err(DetectorError::Thread)?;
     tasks.spawn("intake", intake.run());
     tasks.spawn("decode", decode.run());
-    tasks.spawn("model", joined(model_thread));
+    tasks.spawn("model", ended(model_thread));
     tasks.spawn("model keeper", joined(keeper));
     tasks.spawn("finish", finish.run());
     tasks.spawn("publish results", publish.run(channels.outcomes.1));
@@ -223,7 +236,9 @@ impl Assembly<'_> {
             Lane::Live => ("detector-live", "live lane", StartPosition::Latest),
         };
         let group = format!("{prefix}-{group}");
-        let settings = SourceConfig::new(&group, &[&topics.of_lane(lane)], start);
+        let mut settings = SourceConfig::new(&group, &[&topics.of_lane(lane)], start);
+        // A live frame is stale before a detector that it killed has come back.
+        settings.attempt_marks = lane == Lane::Durable;
         let source = Source::start(&self.bus.kafka, settings, &self.bus.metrics)?;
         let part = self.context.health.register(part, LINK_DEADLINE);
         let watching = report_link(source.link(), part, self.context.shutdown.token());
@@ -295,8 +310,13 @@ impl Assembly<'_> {
     }
 }
 
-/// Waits for the model thread; its panic is the task's error.
-async fn joined(thread: JoinHandle<()>) -> Result<(), ModelThreadError> {
+/// Waits for the model thread, which ends with an error when runs hang for good.
+async fn ended(thread: JoinHandle<Result<(), LostThreads>>) -> Result<(), ModelThreadError> {
+    Ok(joined(thread).await??)
+}
+
+/// Waits for a thread; its panic is the task's error.
+async fn joined<T: Send + 'static>(thread: JoinHandle<T>) -> Result<T, ModelThreadError> {
     let joined = spawn_blocking(move || thread.join()).await?;
     joined.map_err(|_panic| ModelThreadError::Panicked)
 }
@@ -305,6 +325,8 @@ async fn joined(thread: JoinHandle<()>) -> Result<(), ModelThreadError> {
 enum ModelThreadError {
     #[error("the model thread panicked: this is a defect, see the log")]
     Panicked,
+    #[error(transparent)]
+    LostThreads(#[from] LostThreads),
     #[error(transparent)]
     Join(#[from] JoinError),
 }

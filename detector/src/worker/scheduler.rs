@@ -5,7 +5,8 @@
 //! - The durable lane is a queue: first in, first out, nothing skipped. When it is full the caller
 //!   must stop reading.
 //! - While both lanes have work they take turns. A batch is filled by the same rule with frames that
-//!   want the same model, and no frame overtakes an earlier one of its source.
+//!   want the same model, and no frame overtakes an earlier one of its source. A frame that a
+//!   detector may have died of is a batch of its own.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -17,6 +18,8 @@ pub(crate) trait Waiting {
     fn source(&self) -> &SourceId;
     fn model(&self) -> &ModelRef;
     fn captured_at(&self) -> Timestamp;
+    /// Whether it may be what a detector died of: it is looked at alone.
+    fn is_suspect(&self) -> bool;
     /// Whether nobody wants to see it any more.
     fn is_stale(&self, now: Timestamp) -> bool;
 }
@@ -117,7 +120,11 @@ impl<T: Waiting> Scheduler<T> {
         let Some(first) = self.take_first() else {
             return Taken { batch, stale };
         };
-        let size = max_batch(first.model());
+        let size = if first.is_suspect() {
+            1
+        } else {
+            max_batch(first.model())
+        };
         batch.push(first);
         self.fill(&mut batch, size);
         Taken { batch, stale }
@@ -144,7 +151,8 @@ impl<T: Waiting> Scheduler<T> {
         let frames = self.lane_mut(lane);
         let mut passed = HashSet::new();
         let position = frames.iter().position(|frame| {
-            let is_wanted = frame.model() == model && !passed.contains(frame.source());
+            let fits = frame.model() == model && !frame.is_suspect();
+            let is_wanted = fits && !passed.contains(frame.source());
             if !is_wanted {
                 passed.insert(frame.source());
             }

@@ -18,9 +18,14 @@ struct Shot {
     captured_at: Timestamp,
     number: u32,
     deadline_ms: Option<i64>,
+    is_suspect: bool,
 }
 
 impl Waiting for Shot {
+    fn is_suspect(&self) -> bool {
+        self.is_suspect
+    }
+
     fn source(&self) -> &SourceId {
         &self.source
     }
@@ -50,6 +55,7 @@ fn shot(source: &str, number: u32) -> Shot {
         captured_at: at(number.into()),
         number,
         deadline_ms: None,
+        is_suspect: false,
     }
 }
 
@@ -229,4 +235,19 @@ fn the_oldest_frame_of_each_lane_is_known() {
     scheduler.push_durable(shot("job", 9));
     assert_eq!(scheduler.oldest(Lane::Live), Some(at(5)));
     assert_eq!(scheduler.oldest(Lane::Durable), Some(at(9)));
+}
+
+#[test]
+fn a_suspect_is_a_batch_of_its_own_and_keeps_its_place() {
+    let mut scheduler = Scheduler::new(ROOM);
+    for number in 0..5 {
+        let mut frame = shot(if number < 3 { "a" } else { "b" }, number);
+        frame.is_suspect = number == 1;
+        scheduler.push_durable(frame);
+    }
+    let mut take = || names(&scheduler.take(at(0), |_| 8).batch);
+    // What comes behind the suspect in its source waits for it.
+    assert_eq!(take(), ["a0", "b3", "b4"]);
+    assert_eq!(take(), ["a1"]);
+    assert_eq!(take(), ["a2"]);
 }

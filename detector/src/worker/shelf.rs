@@ -116,6 +116,26 @@ impl<S: Store> Shelf<S> {
         Ok(self.loaded.last_mut().expect("it was pushed just now"))
     }
 
+    /// The same, handed out for a run; it comes back by [`Shelf::put_back`] or is forgotten.
+    pub(crate) fn take(&mut self, wanted: &ModelRef) -> Result<Loaded, ShelfError> {
+        self.get(wanted)?;
+        Ok(self.loaded.pop().expect("it was put last just now"))
+    }
+
+    /// Takes a model back after its run.
+    pub(crate) fn put_back(&mut self, loaded: Loaded) {
+        self.loaded.push(loaded);
+    }
+
+    /// Gives up a model that was taken and did not come back: who asks for it next loads it anew.
+    pub(crate) fn forget(&mut self, name: &ModelVersion) {
+        self.loaded.retain(|loaded| loaded.name != *name);
+        self.known.retain(|_, known| known != name);
+        self.changes += 1;
+        self.tell();
+        tracing::warn!(model = name.name, version = name.version, "model given up");
+    }
+
     /// Takes what the keeper has made ready, and gives up what it wants to go.
     pub(crate) fn take_deliveries(&mut self) {
         let deliveries = self.board.take_deliveries();

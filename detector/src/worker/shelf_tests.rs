@@ -29,6 +29,11 @@ fp32 = "model.onnx"
 name = "bolt"
 "#;
 
+pub(crate) fn manifest(name: &str) -> Manifest {
+    let text = MANIFEST.replace("NAME", name);
+    Manifest::parse(&text, "model.toml".as_ref()).unwrap()
+}
+
 /// A model that fails on pictures of one pixel and counts its runs. From version 3 on it sees a nut
 /// where it saw a bolt.
 pub(crate) struct FakeModel {
@@ -123,9 +128,8 @@ impl Store for FakeStore {
         }
         let mut loads = self.loads.lock().unwrap();
         loads.push(format!("{}@{}", model.name, model.version));
-        let text = MANIFEST.replace("NAME", &model.name);
         Ok(Box::new(FakeModel {
-            manifest: Manifest::parse(&text, "model.toml".as_ref()).unwrap(),
+            manifest: manifest(&model.name),
             version: model.version,
             runs: Arc::clone(&self.runs),
         }))
@@ -235,6 +239,20 @@ fn the_repository_says_what_there_is_and_not_where() {
         store.versions("mine"),
         Err(ShelfError::Unusable(_))
     ));
+}
+
+#[test]
+fn a_model_that_is_taken_comes_back_or_is_loaded_anew() {
+    let (mut shelf, loads, sizes) = shelf(2);
+    let taken = shelf.take(&wanted("m1")).unwrap();
+    shelf.put_back(taken);
+    let taken = shelf.take(&wanted("m1")).unwrap();
+    assert_eq!(loads.lock().unwrap().len(), 1, "it was there");
+    shelf.forget(&taken.name);
+    assert_eq!(shelf.names().count(), 0);
+    assert_eq!(sizes.of(&wanted("m1")), 1, "nothing is known of it");
+    shelf.get(&wanted("m1")).unwrap();
+    assert_eq!(loads.lock().unwrap().len(), 2);
 }
 
 #[test]

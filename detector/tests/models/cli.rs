@@ -71,7 +71,7 @@ fn models_are_listed_with_their_versions() {
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
-    assert_eq!(lines, ["colour 1", "nothing 1", "square 1"]);
+    assert_eq!(lines, ["colour 1", "endless 1", "nothing 1", "square 1"]);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn mistakes_are_answered_with_what_to_do() {
     let cases: [(&[&str], &str); 4] = [
         (
             &["model", "run", "circle", jpeg],
-            "there is colour, nothing and square",
+            "there is colour, endless, nothing and square",
         ),
         (&["model", "run", "square@7", jpeg], "it has 1"),
         (

@@ -243,3 +243,29 @@ fn cuda_that_cannot_be_had_is_an_error_and_never_the_processor() {
         Err(other) => panic!("{other}"),
     }
 }
+
+#[test]
+fn a_run_without_end_is_ended_and_the_model_is_loaded_anew() {
+    let mut endless = load(graphs(), "endless");
+    let dark = plain_image(8, 8, [51, 0, 102]);
+    assert_eq!(classes(&mut endless, &[&dark])[0][0].label, "blue");
+
+    let interrupter = endless.interrupter();
+    let (_never, nothing) = std::sync::mpsc::sync_channel::<()>(1);
+    let bright = plain_image(8, 8, [255; 3]);
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // So that the loop turns by then; before it, the run would end just as well.
+            nothing
+                .recv_timeout(std::time::Duration::from_millis(100))
+                .unwrap_err();
+            interrupter.interrupt();
+        });
+        endless.predict(&[&bright])
+    });
+    let error = ended.unwrap_err().to_string();
+    assert!(error.contains("terminate"), "{error}");
+    endless.predict(&[&dark]).unwrap_err();
+    let mut endless = load(graphs(), "endless");
+    assert_eq!(classes(&mut endless, &[&dark])[0][0].label, "blue");
+}

@@ -281,6 +281,7 @@ async fn what_the_client_can_mend_is_told_and_nothing_is_sent() {
         ("?speed=9", good.clone(), (400, "bad_query")),
         ("?model=pants", good.clone(), (404, "unknown_model")),
         ("?model=parts@99", good.clone(), (404, "unknown_model")),
+        ("?model=parts@night", good.clone(), (404, "unknown_model")),
         ("", b"GIF89a.......".to_vec(), (415, "unsupported_format")),
         ("", good[..good.len() - 9].to_vec(), (422, "truncated")),
         ("", jpeg(101, 100), (413, "too_many_pixels")),
@@ -391,6 +392,7 @@ async fn the_models_are_listed_with_their_colours() {
     let parts = parts.expect("the model that ships with Kadr");
     assert_eq!(parts["task"], "instance-segmentation");
     assert_eq!(parts["versions"], serde_json::json!([1]));
+    assert_eq!(parts["aliases"]["stable"], 1);
     assert_eq!(
         parts["labels"][3],
         serde_json::json!({"name": "gear", "color": "#f58231"})

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
 
+use super::marks::Mark;
 use super::metrics::KafkaMetrics;
 use super::reader::SourceConsumer;
 use super::wake::Wake;
@@ -103,6 +104,23 @@ impl Progress {
         self.running.fetch_sub(1, Ordering::AcqRel);
         self.wake.raise();
     }
+}
+
+/// Offsets to commit, by topic and partition, each with its mark.
+pub(super) fn offset_list<'a>(
+    entries: impl IntoIterator<Item = (&'a str, i32, i64, Option<Mark>)>,
+) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition, offset, mark) in entries {
+        let mut entry = list.add_partition(topic, partition);
+        entry
+            .set_offset(Offset::Offset(offset))
+            .expect("an offset read from Kafka is a valid offset");
+        if let Some(mark) = mark {
+            entry.set_metadata(mark.to_string());
+        }
+    }
+    list
 }
 
 fn run(consumer: &SourceConsumer, queue: &Receiver<TopicPartitionList>, progress: &Progress) {

@@ -1,7 +1,9 @@
 //! What the Kafka clients tell Prometheus.
 
 use prometheus::{
-    GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
+    GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::Collector,
+    proto::{LabelPair, MetricFamily},
 };
 
 /// Records between the committed position and the end of the partition.
@@ -134,7 +136,38 @@ impl KafkaMetrics {
     }
 }
 
+impl KafkaMetrics {
+    /// How far the partition of a topic that is furthest behind is behind; 0 when none is.
+    pub fn behind_seconds(&self, topic: &str) -> f64 {
+        let families = self.behind.collect();
+        let series = families.iter().flat_map(MetricFamily::get_metric);
+        let of_topic = series.filter(|series| {
+            let is_topic = |label: &LabelPair| label.name() == "topic" && label.value() == topic;
+            series.get_label().iter().any(is_topic)
+        });
+        of_topic
+            .map(|series| series.get_gauge().get_value())
+            .fold(0.0, f64::max)
+    }
+}
+
 fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_as_far_behind_as_its_last_partition() {
+        let metrics = KafkaMetrics::register(&Registry::new()).unwrap();
+        for (topic, partition, seconds) in [("a", "0", 2.0), ("a", "1", 7.0), ("b", "0", 9.0)] {
+            let labels = ["group", topic, partition];
+            metrics.behind.with_label_values(&labels).set(seconds);
+        }
+        let behind = ["a", "b", "c"].map(|topic| metrics.behind_seconds(topic));
+        assert_eq!(behind.map(|seconds| seconds as i64), [7, 9, 0]);
+    }
 }

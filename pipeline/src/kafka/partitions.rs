@@ -7,6 +7,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::message::BorrowedMessage;
 
 use super::consumer::Watermark;
+use super::marks::{Mark, PartitionMarks};
 use super::reader::SourceQueue;
 use super::received::Received;
 use super::source::Shared;
@@ -27,6 +28,8 @@ pub(super) struct Partition {
     tracker: Arc<PartitionTracker>,
     rewind_at: Option<Instant>,
     last_timestamp_ms: i64,
+    /// Where the source keeps marks.
+    marks: Option<PartitionMarks>,
 }
 
 impl Partition {
@@ -37,7 +40,41 @@ impl Partition {
             tracker: PartitionTracker::new(topic.into(), number, in_flight),
             rewind_at: None,
             last_timestamp_ms: 0,
+            marks: None,
         }
+    }
+
+    /// From now on marks are kept, beginning with how the last owner left the partition.
+    pub(super) fn keep_marks(&mut self, marks: Option<PartitionMarks>) {
+        self.marks = marks;
+    }
+
+    pub(super) fn has_marks(&self) -> bool {
+        self.marks.is_some()
+    }
+
+    /// What has to be written before this record is handed out.
+    pub(super) fn mark_before(&self, offset: i64) -> Option<Mark> {
+        self.marks.as_ref()?.wanted(offset)
+    }
+
+    pub(super) fn mark_written(&mut self, mark: Mark) {
+        if let Some(marks) = &mut self.marks {
+            marks.written(mark);
+        }
+    }
+
+    pub(super) fn mark_beside(&self, committed: i64) -> Option<Mark> {
+        self.marks.as_ref().map(|marks| marks.beside(committed))
+    }
+
+    pub(super) fn mark_at_leave(&self, committed: i64) -> Option<Mark> {
+        self.marks.as_ref().map(|marks| marks.at_leave(committed))
+    }
+
+    /// Where the group stands, as far as this assignment knows.
+    pub(super) fn position(&self) -> Option<i64> {
+        self.tracker.position()
     }
 
     pub(super) fn topic(&self) -> &str {
@@ -64,7 +101,10 @@ impl Partition {
     pub(super) fn track(&mut self, place: Place, record: Record) -> Received<Record> {
         self.last_timestamp_ms = place.timestamp_ms;
         let bytes = wire::record_bytes(&record);
-        let claim = self.tracker.track(place.offset, place.timestamp_ms, bytes);
+        let mut claim = self.tracker.track(place.offset, place.timestamp_ms, bytes);
+        if let Some(marks) = &self.marks {
+            claim.attempts_before = marks.attempts_before(place.offset);
+        }
         Received::new(record, place, claim)
     }
 

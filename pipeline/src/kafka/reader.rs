@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::committer::Committer;
 use super::consumer::{self, Rebalance, SourceContext};
+use super::held::Held;
 use super::partitions::Partition;
 use super::properties::client_error_text;
 use super::rebalance::{Revocation, Step, offsets_to_commit};
@@ -44,7 +45,11 @@ const SEEK_PATIENCE: Duration = Duration::from_secs(10);
 /// One client and its partitions; replaced as a whole after a fatal error.
 pub(super) struct Session {
     pub(super) shared: Arc<Shared>,
-    records: mpsc::Sender<Received<Record>>,
+    pub(super) records: mpsc::Sender<Received<Record>>,
+    /// A record that may not be handed out yet; nothing more is read meanwhile.
+    pub(super) held: Option<Held>,
+    /// A record that was in hand when another member died is tried alone.
+    pub(super) suspect_in_hand: bool,
     // Queues and commit thread stand before `consumer`: they must be gone when the client goes.
     pub(super) partitions: Vec<Partition>,
     pub(super) revocation: Option<Revocation>,
@@ -110,6 +115,8 @@ pub(super) fn open(
     Ok(Session {
         shared: Arc::clone(shared),
         records: records.clone(),
+        held: None,
+        suspect_in_hand: false,
         partitions: Vec::new(),
         revocation: None,
         committer,
@@ -129,6 +136,7 @@ impl Session {
             self.serve_events()?;
             self.serve_rebalances()?;
             self.rewind_dropped()?;
+            self.serve_held();
             let has_read = self.read()?;
             self.commit_if_due();
             self.measure_if_due();
@@ -161,7 +169,7 @@ impl Session {
         let mut empty_in_a_row = 0;
         for _ in 0..READS_PER_STEP {
             let count = self.partitions.len();
-            if empty_in_a_row >= count || !self.shared.in_flight.has_room() {
+            if empty_in_a_row >= count || self.is_held_up() || !self.shared.in_flight.has_room() {
                 break;
             }
             self.turn = (self.turn + 1) % count;
@@ -187,12 +195,17 @@ impl Session {
             Some(Err(_)) => return Ok(true),
             Some(Ok(message)) => take_over(&message, partition.shared_topic()),
         };
+        let offset = place.offset;
         let received = partition.track(place, record);
         self.shared
             .metrics
             .received_total
             .with_label_values(&[partition.topic()])
             .inc();
+        if let Some(mark) = partition.mark_before(offset) {
+            self.held = Some(Held::of(partition, received, mark));
+            return Ok(true);
+        }
         // Closed when the source is being dropped; full it cannot be, see `Source::start`.
         drop(self.records.try_send(received));
         Ok(true)
@@ -224,7 +237,9 @@ impl Session {
             return;
         }
         self.commit_at = Instant::now() + self.shared.settings.commit_interval;
-        if self.revocation.is_none() && self.committer.take_failed() {
+        // The outcome of a held record's commit is looked at where it is held.
+        let is_ours = self.revocation.is_none() && self.held.is_none();
+        if is_ours && self.committer.take_failed() {
             self.partitions.iter().for_each(Partition::commit_failed);
         }
         self.committer.commit(&offsets_to_commit(&self.partitions));
@@ -245,6 +260,8 @@ impl Session {
     }
 
     fn close(&mut self, deadline: Instant) -> Result<Closed, String> {
+        // What was not handed out is left to the next owner.
+        self.held = None;
         self.partitions.iter().for_each(Partition::start_draining);
         while (self.handed_out() > 0 || self.revocation.is_some()) && Instant::now() < deadline {
             self.serve_events()?;

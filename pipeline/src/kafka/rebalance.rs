@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
-use rdkafka::{Offset, TopicPartitionList};
 
-use super::committer::Committer;
+use super::committer::{Committer, offset_list};
 use super::consumer::{self, Rebalance};
 use super::partitions::Partition;
 use super::reader::{Session, SourceConsumer};
@@ -35,7 +35,8 @@ impl Session {
     }
 
     fn assign(&mut self, list: TopicPartitionList) -> Result<(), String> {
-        for entry in list.elements() {
+        let marks = self.look_up_marks(&list)?;
+        for (entry, marks) in list.elements().into_iter().zip(marks) {
             let (topic, number) = (entry.topic(), entry.partition());
             let mut queue = self
                 .consumer
@@ -43,8 +44,9 @@ impl Session {
                 .ok_or_else(|| format!("no queue for {topic}/{number}"))?;
             let wake = Arc::clone(&self.shared.wake);
             queue.set_nonempty_callback(move || wake.raise());
-            self.partitions
-                .push(Partition::new(topic, number, queue, &self.shared));
+            let mut partition = Partition::new(topic, number, queue, &self.shared);
+            partition.keep_marks(marks);
+            self.partitions.push(partition);
         }
         self.count_partitions();
         tracing::info!(
@@ -170,9 +172,7 @@ impl Revocation {
     }
 
     fn start_commit(&mut self, committer: &Committer) -> Step {
-        // All of it again, in case an earlier commit is failing right now.
-        self.partitions.iter().for_each(Partition::commit_failed);
-        let offsets = offsets_to_commit(&self.partitions);
+        let offsets = last_offsets(&self.partitions);
         if offsets.count() == 0 {
             return Step::Done;
         }
@@ -195,19 +195,32 @@ impl Revocation {
 }
 
 pub(super) fn offsets_to_commit(partitions: &[Partition]) -> TopicPartitionList {
-    let mut offsets = TopicPartitionList::new();
-    for partition in partitions {
-        if let Some(offset) = partition.take_commit() {
-            offsets
-                .add_partition_offset(
-                    partition.topic(),
-                    partition.number(),
-                    Offset::Offset(offset),
-                )
-                .expect("an offset read from Kafka is a valid offset");
-        }
-    }
-    offsets
+    let entries = partitions.iter().filter_map(|partition| {
+        let offset = partition.take_commit()?;
+        let (topic, number) = (partition.topic(), partition.number());
+        Some((topic, number, offset, partition.mark_beside(offset)))
+    });
+    offset_list(entries)
+}
+
+/// All that leaving partitions have finished, and that they were left in good order if they were.
+fn last_offsets(partitions: &[Partition]) -> TopicPartitionList {
+    let entries = partitions.iter().filter_map(|partition| {
+        // All of it again, in case an earlier commit is failing right now.
+        partition.commit_failed();
+        let finished = partition.take_commit();
+        let offset = if partition.has_marks() {
+            finished.or_else(|| partition.position())?
+        } else {
+            finished?
+        };
+        let mark = match partition.handed_out() {
+            0 => partition.mark_at_leave(offset),
+            _ => partition.mark_beside(offset),
+        };
+        Some((partition.topic(), partition.number(), offset, mark))
+    });
+    offset_list(entries)
 }
 
 fn describe(list: &TopicPartitionList) -> String {

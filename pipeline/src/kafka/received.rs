@@ -50,6 +50,14 @@ impl<T> Received<T> {
         self.token.places().next()
     }
 
+    /// How often members of the group that died since may have tried this; 0 unless the source
+    /// keeps marks, see [`SourceConfig::attempt_marks`](super::SourceConfig::attempt_marks).
+    pub fn attempts_before(&self) -> u32 {
+        let attempts = self.token.claims.iter();
+        let attempts = attempts.map(|(_, claim)| claim.attempts_before);
+        attempts.max().unwrap_or(0)
+    }
+
     /// Changes the value, keeps the offsets.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Received<U> {
         Received {

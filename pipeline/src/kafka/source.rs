@@ -52,6 +52,9 @@ pub struct SourceConfig {
     pub drain: Duration,
     /// How often finished offsets are committed.
     pub commit_interval: Duration,
+    /// Whether the group counts, beyond the death of a member, how often a record was tried: see
+    /// [`Received::attempts_before`]. What a dead member had in hand is handed out one at a time.
+    pub attempt_marks: bool,
 }
 
 impl SourceConfig {
@@ -66,6 +69,7 @@ impl SourceConfig {
             max_in_flight_bytes: 64 * 1024 * 1024,
             drain: Duration::from_secs(5),
             commit_interval: Duration::from_secs(1),
+            attempt_marks: false,
         }
     }
 }

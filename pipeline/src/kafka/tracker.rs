@@ -150,6 +150,7 @@ impl PartitionTracker {
             sequence,
             bytes,
             state: ClaimState::Queued,
+            attempts_before: 0,
         }
     }
 
@@ -269,6 +270,8 @@ pub(super) struct Claim {
     sequence: u64,
     bytes: usize,
     state: ClaimState,
+    /// How often members that died may have tried the record.
+    pub(super) attempts_before: u32,
 }
 
 impl Claim {

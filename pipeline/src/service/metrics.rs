@@ -20,7 +20,7 @@ pub const FRAMES_DROPPED_TOTAL: &str = "kadr_frames_dropped_total";
 pub const BUILD_INFO: &str = "kadr_build_info";
 
 /// What a metric's name may end in. All but the first four are plain counts of the thing named.
-const UNITS: [&str; 9] = [
+const UNITS: [&str; 10] = [
     "total",
     "seconds",
     "bytes",
@@ -30,6 +30,7 @@ const UNITS: [&str; 9] = [
     "records",
     "instances",
     "connections",
+    "threads",
 ];
 
 /// Why a frame was lost or skipped: the one list of reason codes.

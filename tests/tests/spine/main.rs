@@ -4,6 +4,7 @@
 //! - `photos`: a photo of a belt comes back with what is on it
 //! - `annotated`: the picture changes where things were found and nowhere else
 //! - `dead`: what cannot be looked at ends as a dead letter and holds nobody up
+//! - `deaths`: a frame that its detectors die of
 //! - `kill`: kill -9 of the detector; `restart`: of the whole of `kadr up`
 //! - `share`: detectors come and go
 //! - `live`: cameras faster than the model
@@ -15,6 +16,7 @@
 
 mod annotated;
 mod dead;
+mod deaths;
 mod kill;
 mod live;
 mod photos;

@@ -22,15 +22,14 @@ const SCENES: [(u64, u64); 6] = [
     (7_300_006, 200),
 ];
 
-/// How well the mask of a part has to fit that lies clear of all others.
+/// How well the mask of a part has to fit that nothing hides, be it clear of others or on one.
 const WANTED_IOU: f64 = 0.8;
 
-/// The parts on others that fit worse than those that lie clear: the model draws this bolt, which
-/// lies across a gear, with a piece of the gear (they share 0.58). A list that is shorter or longer is
-/// news and fails the test.
+/// The parts that fit worse: of this bolt, whose head lies on a gear, the model leaves out most of
+/// the head (they share 0.67). A list that is shorter or longer is news and fails the test.
 const KNOWN_MISSES: [&str; 1] = ["belt 7300001, frame 0: bolt at 285,74"];
 
-/// How well it has to fit for a part that lies on another one: below this it was not found.
+/// How well those have to fit all the same: below this a part was not found.
 const FOUND_IOU: f64 = 0.5;
 
 /// Parts closer than this many pixels touch.
@@ -131,12 +130,8 @@ impl Tally {
         } = judged;
         let part = format!("{scene}: {part}");
         println!("{part}: overlap {iou:.3}, clear of others: {is_clear}");
-        if is_clear {
-            self.clear += 1;
-            assert!(iou >= WANTED_IOU, "{part}: {iou:.3}");
-            return;
-        }
-        self.on_others += 1;
+        self.clear += usize::from(is_clear);
+        self.on_others += usize::from(!is_clear);
         assert!(iou >= FOUND_IOU, "{part}: not found");
         if iou < WANTED_IOU {
             self.misses.push(part);
