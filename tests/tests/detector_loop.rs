@@ -54,6 +54,8 @@ async fn start_with(purpose: &str, default_model: &str, properties: &[String]) -
     let bus = Bus::open(kafka, topics, &context).unwrap();
     let mut tasks = Tasks::new(&context.shutdown);
     let config = DetectorConfig {
+        sessions: None,
+        tuning: None,
         models: Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"),
         default_model: default_model.parse().unwrap(),
         load: LoadOptions {

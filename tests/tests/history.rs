@@ -147,6 +147,8 @@ async fn dead_letters_are_put_back_once_whatever_the_filters() {
 
 fn models() -> DetectorConfig {
     DetectorConfig {
+        sessions: None,
+        tuning: None,
         models: Path::new(env!("CARGO_MANIFEST_DIR")).join("../detector/tests/fixtures/graphs"),
         default_model: "nothing".parse().unwrap(),
         load: LoadOptions::default(),

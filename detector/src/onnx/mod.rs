@@ -6,6 +6,7 @@
 //! - `answer`: what a run answered, in the types that are read
 //! - `head`: the decoder of the graph's convention
 //! - [`model`]: a [`Model`](crate::model::Model) that runs a session
+//! - `pool`: the same in several sessions side by side
 //!
 //! The library is loaded when the program starts its [`Runtime`], never linked: the binaries start
 //! without it and can say what is missing.
@@ -14,6 +15,7 @@ mod answer;
 mod head;
 pub mod library;
 pub mod model;
+mod pool;
 pub mod provider;
 pub mod session;
 
@@ -23,6 +25,7 @@ use std::sync::{Mutex, PoisonError};
 use library::{LIBRARY_VARIABLE, Surroundings};
 
 pub use model::{LoadError, LoadOptions, OnnxModel};
+pub use pool::SessionPool;
 pub use provider::{Provider, SessionOptions};
 
 /// The runtime of this process, once it is loaded; a library cannot be exchanged afterwards.

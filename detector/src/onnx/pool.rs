@@ -32,7 +32,9 @@ impl SessionPool {
         let allowed = model.manifest.max_batch_size;
         model.manifest.max_batch_size = batch.map_or(allowed, |batch| batch.clamp(1, allowed));
         let load = |_| OnnxModel::load(runtime, &model, options);
-        let sessions = (0..sessions.max(1)).map(load).collect::<Result<Vec<_>, _>>()?;
+        let sessions = (0..sessions.max(1))
+            .map(load)
+            .collect::<Result<Vec<_>, _>>()?;
         let mut manifest = sessions[0].manifest().clone();
         manifest.max_batch_size *= sessions.len();
         Ok(Self { manifest, sessions })

@@ -30,7 +30,7 @@ pub struct DetectorArgs {
     #[serde(serialize_with = "as_text")]
     pub provider: Provider,
 
-    /// Threads a model may use; 0 means one a core
+    /// Threads a session may use; 0 means as `detector tune` found best, or else one a core
     #[arg(
         long,
         env = "KADR_MODEL_THREADS",
@@ -38,6 +38,14 @@ pub struct DetectorArgs {
         value_name = "COUNT"
     )]
     pub model_threads: usize,
+
+    /// Sessions of a model, which share its batches; without it as `detector tune` found best, or else one
+    #[arg(long, env = "KADR_MODEL_SESSIONS", value_name = "COUNT", value_parser = value_parser!(u8).range(1..=64))]
+    pub model_sessions: Option<u8>,
+
+    /// What `detector tune` has written; tuning.toml beside the models unless said otherwise
+    #[arg(long, env = "KADR_TUNING", value_name = "FILE")]
+    pub tuning: Option<PathBuf>,
 
     /// Models kept in memory; beyond that, the one not used for longest goes, never the default
     #[arg(long, env = "KADR_MAX_LOADED_MODELS", default_value_t = 4, value_name = "COUNT", value_parser = value_parser!(u8).range(2..))]
@@ -81,6 +89,8 @@ impl DetectorArgs {
                     ..SessionOptions::default()
                 },
             },
+            sessions: self.model_sessions.map(usize::from),
+            tuning: self.tuning.clone(),
             onnxruntime: self.onnxruntime.clone(),
             max_loaded_models: self.max_loaded_models.into(),
             annotated_quality: self.annotated_quality,

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
-use pipeline::draw::Drawing;
 use pipeline::record::FailureKind;
 use pipeline::service::shutdown::describe;
 use tokio::{
@@ -63,8 +62,8 @@ fn draw(predicted: Predicted, quality: u8) -> Result<Finished, Failed> {
         mut picture,
         prediction,
         model,
+        drawing,
     } = predicted;
-    let drawing = Drawing::default().with(&job.frame.draw);
     let started = Instant::now();
     ANNOTATOR.with_borrow_mut(|annotator| annotator.draw(&mut picture, &prediction, drawing));
     let drawn = Instant::now();
@@ -97,6 +96,7 @@ pub(crate) fn encode_jpeg(picture: &RgbImage, quality: u8) -> Result<Bytes, Imag
 #[cfg(test)]
 mod tests {
     use pipeline::detections::{Classification, ModelVersion};
+    use pipeline::draw::Drawing;
     use pipeline::kafka::Received;
 
     use super::super::decode::decode_jpeg;
@@ -117,6 +117,7 @@ mod tests {
                 name: "part-kind".to_owned(),
                 version: 1,
             },
+            drawing: Drawing::default(),
         }))
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipeline::{
     detections::{ModelVersion, Timings},
+    draw::Drawing,
     frame::{DEFAULT_LIVE_DEADLINE_MS, Frame, Lane, ModelRef, SourceId},
     kafka::{Place, Received},
     record::{DeadLetter, FailureKind, Record, decode_frame},
@@ -65,6 +66,8 @@ pub(crate) struct Predicted {
     pub(crate) picture: RgbImage,
     pub(crate) prediction: Prediction,
     pub(crate) model: ModelVersion,
+    /// How the picture is to be drawn.
+    pub(crate) drawing: Drawing,
 }
 
 /// A job with everything that is published.

@@ -50,6 +50,7 @@ use crate::model::repository::Repository;
 use crate::onnx::LoadOptions;
 use crate::rollout::metrics::RolloutMeters;
 use crate::rollout::{Board, Command, Keeper, Overseer, Routes, Shadows, admin_routes, keeper};
+use crate::tune::record::TUNING_FILE;
 use decode::Decode;
 use finish::Finish;
 use intake::{Desk, INTAKE_DEADLINE, Intake, ROOM};
@@ -88,6 +89,10 @@ pub struct DetectorConfig {
     pub load: LoadOptions,
     /// The ONNX Runtime library, instead of the one that is found.
     pub onnxruntime: Option<PathBuf>,
+    /// Sessions of a model side by side; none means as `detector tune` found best, or else one.
+    pub sessions: Option<usize>,
+    /// What `detector tune` has written; none means the file beside the models.
+    pub tuning: Option<PathBuf>,
     /// Models in memory, at least two.
     pub max_loaded_models: usize,
     /// JPEG quality of the annotated pictures.
@@ -260,11 +265,18 @@ impl Assembly<'_> {
         }
     }
 
+    fn tuning_file(&self) -> PathBuf {
+        let beside = || self.config.models.join(TUNING_FILE);
+        self.config.tuning.clone().unwrap_or_else(beside)
+    }
+
     fn store(&self) -> OnnxStore {
         OnnxStore {
             repository: Repository::new(&self.config.models),
             library: self.config.onnxruntime.clone(),
             options: self.config.load.clone(),
+            sessions: self.config.sessions,
+            tuning: self.tuning_file(),
         }
     }
 

@@ -207,6 +207,7 @@ impl<S: Store + 'static> ModelThread<S> {
             Err(error) => return trials.iter_mut().for_each(|trial| trial.refuse(&error)),
         };
         let (name, frames) = (loaded.name.clone(), trials.len());
+        let draw = loaded.model.manifest().draw;
         self.meters.batch(&name, frames);
         let limit = self.limits.of(&name, frames);
         let patience = Patience {
@@ -236,6 +237,7 @@ impl<S: Store + 'static> ModelThread<S> {
         }
         let run = Run {
             model: name,
+            draw,
             started,
             took: ran.took,
         };

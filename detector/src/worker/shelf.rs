@@ -12,10 +12,11 @@ use pipeline::service::shutdown::describe;
 
 use crate::model::Model;
 use crate::model::repository::{ModelReference, Repository, RepositoryError};
-use crate::onnx::{LoadOptions, OnnxModel, Runtime};
+use crate::onnx::{LoadOptions, Runtime, SessionPool};
 use crate::rollout::board::Delivery;
 use crate::rollout::warm::warm_up;
 use crate::rollout::{Board, Stamp, stamp_of};
+use crate::tune::record::{Subject, Tuned, Tuning};
 
 /// Where models come from.
 pub(crate) trait Store: Send {
@@ -265,6 +266,49 @@ pub(crate) struct OnnxStore {
     /// The library to use instead of the one that is found.
     pub(crate) library: Option<PathBuf>,
     pub(crate) options: LoadOptions,
+    /// Sessions of a model, where that was said.
+    pub(crate) sessions: Option<usize>,
+    /// What was found best for models on this machine.
+    pub(crate) tuning: PathBuf,
+}
+
+impl OnnxStore {
+    /// What was measured for this model on this machine, read anew so that a fresh tuning counts from
+    /// the model's next load on.
+    fn tuned(&self, model: &ModelVersion) -> Option<Tuned> {
+        let session = &self.options.session;
+        let subject = Subject::here(model, session.provider, self.options.precision);
+        match Tuning::read(&self.tuning) {
+            Ok(tuning) => tuning.find(&subject).cloned(),
+            Err(error) => {
+                tracing::warn!(error = describe(&error), "the tuning is left aside");
+                None
+            }
+        }
+    }
+
+    /// Threads where none were asked for, sessions and frames in a run of each.
+    fn setting(&self, model: &ModelVersion) -> (LoadOptions, (usize, Option<usize>)) {
+        let mut options = self.options.clone();
+        let Some(tuned) = self.tuned(model) else {
+            return (options, (self.sessions.unwrap_or(1), None));
+        };
+        if options.session.threads == 0 {
+            options.session.threads = tuned.threads;
+        }
+        let sessions = self.sessions.unwrap_or(tuned.sessions);
+        let (threads, batch) = (options.session.threads, tuned.batch);
+        let (model, version) = (&model.name, model.version);
+        tracing::info!(
+            model,
+            version,
+            sessions,
+            threads,
+            batch,
+            "tuned for this machine"
+        );
+        (options, (sessions, Some(batch)))
+    }
 }
 
 impl Store for OnnxStore {
@@ -286,7 +330,8 @@ impl Store for OnnxStore {
         let resolved = resolved.map_err(|error| unavailable(&error))?;
         let unusable = |error: &dyn std::error::Error| ShelfError::Unusable(describe(error));
         let runtime = Runtime::load(self.library.as_deref()).map_err(|error| unusable(&error))?;
-        let loaded = OnnxModel::load(&runtime, &resolved, &self.options);
+        let (options, shares) = self.setting(model);
+        let loaded = SessionPool::load(&runtime, &resolved, &options, shares);
         let mut loaded = loaded.map_err(|error| unusable(&error))?;
         warm_up(&mut loaded).map_err(|error| {
             ShelfError::Unusable(format!("its first run failed: {}", describe(&error)))

@@ -220,6 +220,8 @@ fn the_repository_says_what_there_is_and_not_where() {
         repository: Repository::new(root.path()),
         library: None,
         options: LoadOptions::default(),
+        sessions: None,
+        tuning: root.path().join("tuning.toml"),
     };
     let error = store.versions("yours").unwrap_err();
     let expected = "there is no model \"yours\"; there is mine";

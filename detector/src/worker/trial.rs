@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pipeline::detections::ModelVersion;
+use pipeline::draw::{DrawWishes, Drawing};
 use pipeline::kafka::Received;
 use pipeline::record::FailureKind;
 
@@ -35,6 +36,8 @@ enum Verdict {
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) model: ModelVersion,
+    /// How the model's pictures are drawn, where nobody wishes otherwise.
+    pub(super) draw: DrawWishes,
     pub(super) started: Instant,
     pub(super) took: Duration,
 }
@@ -135,6 +138,7 @@ fn predicted(
     prediction: Prediction,
     Run {
         model,
+        draw,
         started,
         took,
     }: Run,
@@ -143,6 +147,7 @@ fn predicted(
     job.timings.batch_wait = (milliseconds(waited) - job.timings.decode).max(0.0);
     job.timings.infer = milliseconds(took);
     Predicted {
+        drawing: Drawing::default().with(&draw).with(&job.frame.draw),
         job,
         // A thread that is lost may still look at it.
         picture: Arc::unwrap_or_clone(picture),

@@ -13,3 +13,4 @@ mod part_kind;
 mod parts;
 mod paste;
 mod runtime;
+mod tuning;

@@ -148,7 +148,10 @@ fn how_pictures_are_drawn_is_the_models_to_say() {
     let wishes = with("opacity:40,no-scores").unwrap().draw;
     assert_eq!(wishes.to_string(), "no-scores,opacity:40");
     let complaint = with("circles").unwrap_err().to_string();
-    assert!(complaint.contains("model.toml:2: \"circles\" says nothing"), "{complaint}");
+    assert!(
+        complaint.contains("model.toml:2: \"circles\" says nothing"),
+        "{complaint}"
+    );
 }
 
 #[test]
