@@ -1,7 +1,7 @@
 //! What Kadr takes a graph for, and why: from its inputs and outputs alone, or with what only the
 //! file knows.
 //!
-//! One file a group of conventions, asked in the order of [`GROUPS`]; the first that knows the
+//! One file a group of conventions, asked in the order of `GROUPS`; the first that knows the
 //! outputs answers. What is a guess is said in `doubts`, and what cannot be served is left without a
 //! convention and explained there too.
 
