@@ -6,6 +6,7 @@
 //! - [`manifest`]: `model.toml`, what the model wants and how it answers
 //! - [`signature`]: a graph's inputs and outputs
 //! - [`preprocess`]: from a decoded frame to the network's input
+//! - [`tensor`]: the numbers of that input
 //! - [`geometry`]: where the frame lies in that input, and the way back
 //! - [`decode`]: from the network's numbers to instances and classes
 //! - [`paste`]: from small masks in boxes to masks in the frame
@@ -21,6 +22,7 @@ pub mod paste;
 pub mod preprocess;
 pub mod repository;
 pub mod signature;
+pub mod tensor;
 
 use std::fmt;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::geometry::{Placement, Size};
 use super::manifest::{Channels, InputSpec, Range, Resize};
+use super::tensor::{Lane, TensorBuffer};
 use crate::image::RgbImage;
 
 /// Weights of red, green and blue in a luma value (ITU-R BT.601).
@@ -65,7 +66,7 @@ impl Preprocessor {
     pub fn append(
         &mut self,
         frame: &RgbImage,
-        tensor: &mut Vec<f32>,
+        tensor: &mut TensorBuffer,
     ) -> Result<Placement, PreprocessError> {
         let placement = self.place(Size {
             width: frame.width(),
@@ -124,15 +125,14 @@ impl Preprocessor {
     }
 
     /// Appends the values of all channels, padded around the content where the placement says so.
-    fn append_values(&self, content_rgb: &[u8], placement: Placement, tensor: &mut Vec<f32>) {
+    fn append_values(&self, content_rgb: &[u8], placement: Placement, tensor: &mut TensorBuffer) {
         let pad = match self.resize {
             Resize::Letterbox { pad, .. } => f32::from(pad),
             Resize::Native { .. } | Resize::ShortestEdge { .. } | Resize::Fixed { .. } => 0.0,
         };
         let channels = self.channels.count();
-        let start = tensor.len();
         let pixels = placement.input.width as usize * placement.input.height as usize;
-        tensor.resize(start + channels * pixels, 0.0);
+        let room = tensor.room(channels * pixels);
         for channel in 0..channels {
             let (gain, bias) = self.gain_and_bias[channel];
             let (first, step) = if self.is_interleaved {
@@ -147,7 +147,7 @@ impl Preprocessor {
                 pad,
                 step,
             };
-            let values = &mut tensor[start + first..][..=(pixels - 1) * step];
+            let values = &mut room[first..][..=(pixels - 1) * step];
             match self.channels {
                 Channels::Rgb => lane.fill(content_rgb, values, |rgb| f32::from(rgb[channel])),
                 Channels::Bgr => lane.fill(content_rgb, values, |rgb| f32::from(rgb[2 - channel])),
@@ -157,49 +157,10 @@ impl Preprocessor {
     }
 }
 
-/// One channel of the tensor: a plane, or every third value.
-#[derive(Clone, Copy)]
-struct Lane {
-    placement: Placement,
-    gain: f32,
-    bias: f32,
-    /// Value of the padding before gain and bias.
-    pad: f32,
-    /// From one pixel's value to the next one's.
-    step: usize,
-}
-
-impl Lane {
-    /// Fills the channel; `value_of` picks its value from an RGB pixel. Generic, so that the inner
-    /// loop is compiled for each channel order.
-    fn fill(&self, content_rgb: &[u8], values: &mut [f32], value_of: impl Fn(&[u8]) -> f32) {
-        let Placement {
-            input,
-            content,
-            left,
-            top,
-        } = self.placement;
-        let (input_width, content_width) = (input.width as usize, content.width as usize);
-        if content != input {
-            let padding = self.pad * self.gain + self.bias;
-            for value in values.iter_mut().step_by(self.step) {
-                *value = padding;
-            }
-        }
-        for (row, rgb_row) in content_rgb.chunks_exact(content_width * 3).enumerate() {
-            let start = ((top as usize + row) * input_width + left as usize) * self.step;
-            let row_values = values[start..].iter_mut().step_by(self.step);
-            for (value, rgb) in row_values.zip(rgb_row.chunks_exact(3)) {
-                *value = value_of(rgb) * self.gain + self.bias;
-            }
-        }
-    }
-}
-
-fn luma(rgb: &[u8]) -> f32 {
-    rgb.iter()
+fn luma(rgb: [u8; 3]) -> f32 {
+    rgb.into_iter()
         .zip(LUMA)
-        .map(|(&byte, weight)| f32::from(byte) * weight)
+        .map(|(byte, weight)| f32::from(byte) * weight)
         .sum()
 }
 
@@ -227,9 +188,9 @@ mod tests {
     }
 
     fn tensor_of(spec: &InputSpec, frame: &RgbImage) -> (Vec<f32>, Placement) {
-        let mut tensor = Vec::new();
+        let mut tensor = TensorBuffer::default();
         let placement = Preprocessor::new(spec).append(frame, &mut tensor).unwrap();
-        (tensor, placement)
+        (tensor.values().to_vec(), placement)
     }
 
     #[test]
@@ -267,13 +228,13 @@ mod tests {
             pad: 9,
         };
         let mut preprocessor = Preprocessor::new(&interleaved);
-        let mut tensor = vec![1.0];
+        let mut tensor = TensorBuffer::default();
         preprocessor.append(&two_pixels(), &mut tensor).unwrap();
         preprocessor.append(&two_pixels(), &mut tensor).unwrap();
         let one = [
             30.0, 20.0, 10.0, 60.0, 50.0, 40.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0,
         ];
-        assert_eq!(tensor, [&[1.0], &one[..], &one[..]].concat());
+        assert_eq!(tensor.values(), [&one[..], &one[..]].concat());
     }
 
     #[test]
@@ -370,15 +331,16 @@ mod tests {
         for (width, height) in [(1, 1), (3000, 40), (160, 120), (1920, 1080), (2, 4000)] {
             let pixels = vec![77; width as usize * height as usize * 3];
             let frame = RgbImage::new(width, height, pixels).unwrap();
-            let mut tensor = Vec::new();
+            let mut tensor = TensorBuffer::default();
             let placement = preprocessor.append(&frame, &mut tensor).unwrap();
             let input = placement.input;
             assert_eq!(
-                tensor.len(),
+                tensor.values().len(),
                 3 * input.width as usize * input.height as usize
             );
             assert!(
                 tensor
+                    .values()
                     .iter()
                     .all(|&value| (value - 77.0).abs() < f32::EPSILON)
             );

@@ -14,6 +14,7 @@ use crate::model::manifest::{Clash, Convention, InputSpec, Layout, Manifest, Out
 use crate::model::preprocess::Preprocessor;
 use crate::model::repository::{Precision, RepositoryError, ResolvedModel};
 use crate::model::signature::Element;
+use crate::model::tensor::TensorBuffer;
 use crate::model::{Interrupter, Model, ModelError, Prediction};
 
 /// How a model is loaded.
@@ -90,7 +91,7 @@ pub struct OnnxModel {
     preprocessor: Preprocessor,
     head: Head,
     /// The input of the last run, kept for its memory.
-    tensor: Vec<f32>,
+    tensor: TensorBuffer,
 }
 
 impl From<SessionError> for ModelError {
@@ -120,7 +121,7 @@ impl OnnxModel {
             version: model.version,
             graph,
             head,
-            tensor: Vec::new(),
+            tensor: TensorBuffer::default(),
         })
     }
 
@@ -148,7 +149,7 @@ impl OnnxModel {
             name: &spec.name,
             element: &self.element,
             shape: &shape,
-            values: &self.tensor,
+            values: self.tensor.values(),
         };
         self.graph.run(input, |answer| head.read(answer, &frames))
     }
