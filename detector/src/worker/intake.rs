@@ -16,7 +16,7 @@ use tokio::{
         mpsc::{self, OwnedPermit},
         watch,
     },
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +81,9 @@ impl Intake {
     /// Reads until the shutdown, then waits for what the other stages have in hand and commits.
     pub(crate) async fn run(mut self) -> Result<(), ReaderDied> {
         let ended = self.read().await;
+        if timeout(self.drain, self.finish_owed()).await.is_err() {
+            tracing::warn!("frames that others had overtaken are left, those others come again");
+        }
         let Self {
             durable,
             live,
@@ -103,6 +106,20 @@ impl Intake {
         }
         part.retire();
         ended
+    }
+
+    /// Brings those frames on their way that others have overtaken.
+    async fn finish_owed(&mut self) {
+        self.desk.scheduler.keep_owed();
+        while *self.is_loaded.borrow() && !self.desk.scheduler.is_empty() {
+            let place = self.model.clone().reserve_owned();
+            let Ok(place) = keeping_alive(&self.part, place).await else {
+                return;
+            };
+            if let Some(chosen) = self.desk.choose(Timestamp::now(), place) {
+                drop(self.chosen.send(chosen).await);
+            }
+        }
     }
 
     async fn read(&mut self) -> Result<(), ReaderDied> {

@@ -40,6 +40,8 @@ pub(crate) struct Scheduler<T> {
     /// At most one frame a source, the source that waits longest first.
     live: VecDeque<T>,
     durable: VecDeque<T>,
+    /// So many of the first durable frames have been overtaken.
+    owed: usize,
     next_lane: Lane,
 }
 
@@ -69,6 +71,7 @@ impl<T: Waiting> Scheduler<T> {
             room,
             live: VecDeque::new(),
             durable: VecDeque::new(),
+            owed: 0,
             next_lane: Lane::Live,
         }
     }
@@ -80,6 +83,13 @@ impl<T: Waiting> Scheduler<T> {
     /// Whether the durable lane may be read on.
     pub(crate) fn has_durable_room(&self) -> bool {
         self.durable.len() < self.room.durable_frames
+    }
+
+    /// Leaves only frames that later ones of their lane have overtaken. Whoever ends must finish
+    /// these: their offsets hold back those of the later ones, which would be looked at again.
+    pub(crate) fn keep_owed(&mut self) {
+        self.live.clear();
+        self.durable.truncate(self.owed);
     }
 
     /// Enters a frame of the durable lane; the caller has asked for room.
@@ -158,7 +168,12 @@ impl<T: Waiting> Scheduler<T> {
             }
             is_wanted
         })?;
-        frames.remove(position)
+        let frame = frames.remove(position);
+        if lane == Lane::Durable {
+            // All before it have been overtaken; so had been those before an earlier one.
+            self.owed = position.max(self.owed.saturating_sub(1));
+        }
+        frame
     }
 
     /// The capture time of the oldest frame of a lane.
@@ -169,6 +184,9 @@ impl<T: Waiting> Scheduler<T> {
     fn take_first(&mut self) -> Option<T> {
         for lane in [self.next_lane, other(self.next_lane)] {
             if let Some(frame) = self.lane_mut(lane).pop_front() {
+                if lane == Lane::Durable {
+                    self.owed = self.owed.saturating_sub(1);
+                }
                 self.next_lane = other(lane);
                 return Some(frame);
             }

@@ -251,3 +251,40 @@ fn a_suspect_is_a_batch_of_its_own_and_keeps_its_place() {
     assert_eq!(take(), ["a1"]);
     assert_eq!(take(), ["a2"]);
 }
+
+#[test]
+fn what_was_overtaken_is_owed() {
+    let owed = |scheduler: &mut Scheduler<Shot>| {
+        scheduler.keep_owed();
+        names(&Vec::from(std::mem::take(&mut scheduler.durable)))
+    };
+    let full = || {
+        let mut scheduler = Scheduler::new(ROOM);
+        for (source, number) in [("a", 1), ("b", 1), ("a", 2), ("c", 1), ("d", 1)] {
+            let model = if source == "a" { "parts" } else { "other" };
+            scheduler.push_durable(of_model(source, number, model));
+        }
+        scheduler.push_live(live("camera", 1));
+        scheduler
+    };
+    assert!(owed(&mut full()).is_empty(), "nothing was taken");
+    let take =
+        |scheduler: &mut Scheduler<Shot>, size| names(&scheduler.take(at(0), |_| size).batch);
+    let mut scheduler = full();
+    assert_eq!(take(&mut scheduler, 1), ["camera1"]);
+    assert_eq!(take(&mut scheduler, 2), ["a1", "a2"]);
+    assert_eq!(owed(&mut scheduler), ["b1"], "c and d lie behind both");
+    let mut scheduler = full();
+    take(&mut scheduler, 1);
+    assert_eq!(take(&mut scheduler, 1), ["a1"]);
+    // b1 and, over a2, c1 and d1.
+    scheduler.next_lane = Lane::Durable;
+    assert_eq!(take(&mut scheduler, 3), ["b1", "c1", "d1"]);
+    assert_eq!(owed(&mut scheduler), ["a2"]);
+    let mut scheduler = full();
+    take(&mut scheduler, 1);
+    take(&mut scheduler, 2);
+    scheduler.next_lane = Lane::Durable;
+    assert_eq!(take(&mut scheduler, 1), ["b1"]);
+    assert!(owed(&mut scheduler).is_empty(), "the debt is paid");
+}
