@@ -349,7 +349,6 @@ fn semantic_classes_interleaved() {
 }
 
 #[test]
-#[ignore = "one score of 30 is off by 0.0054, the limit is 0.005: a last layer too steep for halves"]
 fn classifier_in_half_precision() {
     compare("classifier-half");
 }
