@@ -5,6 +5,7 @@
 //! - [`foreign`]: what others used of the machine meanwhile; too much of it voids a run
 //! - [`rounds`]: A and B take turns, and the ratio of each round counts
 //! - [`spread`]: median, least and greatest
+//! - [`slope`]: how fast something grows
 //! - [`goals`]: what is to be reached
 //! - [`report`]: the table and `target/bench/results.json`
 
@@ -14,6 +15,7 @@ pub mod goals;
 pub mod processes;
 pub mod report;
 pub mod rounds;
+pub mod slope;
 pub mod spread;
 
 pub use goals::Goal;
