@@ -128,7 +128,9 @@ impl Stand {
             let files = chart
                 .save(name, self.keeps_curves)
                 .expect("target/bench is writable");
-            files.iter().for_each(|file| println!("{}", file.display()));
+            for file in files {
+                println!("{}", file.display());
+            }
         }
     }
 

@@ -76,7 +76,7 @@ fn one_case(
         for _ in 0..counts.1 {
             hand.work(work, &mut picture);
         }
-        let each_ms = stopwatch.elapsed().as_secs_f64() * 1e3 / counts.1 as f64;
+        let each_ms = stopwatch.elapsed().as_secs_f64() * 1e3 / f64::from(counts.1);
         Turn::of(each_ms)
             .with("kadr_cpu_ms", each_ms)
             .with("box_megapixels", work.box_pixels() / 1e6)

@@ -95,7 +95,8 @@ fn one_size(stand: &Stand, chores: &mut Chores, picture: &Picture) -> Finding {
     chores.ask(&request(1));
     let theirs = fs::read(&out).expect("the peer's numbers");
     let differing = assert_alike(ours.run(&picture.jpeg), &theirs);
-    let count = stand.pick(20, 1);
+    // A second of theirs, about.
+    let count = stand.pick(((40.0 / picture.megapixels()) as usize).clamp(6, 20), 1);
     let by_python = || {
         let each_ms = cpu_ms_each(&chores.ask(&request(count)), count);
         Turn::of(each_ms).with("python_cpu_ms", each_ms)

@@ -124,7 +124,7 @@ fn one_case(stand: &Stand, chores: &mut Chores, (name, work): (&str, &MaskWork))
                 std::hint::black_box(bitmap.counts());
             }
         }
-        let each_us = each_us(work.elapsed().as_secs_f64() * 1e3 / counts.1 as f64);
+        let each_us = each_us(work.elapsed().as_secs_f64() * 1e3 / f64::from(counts.1));
         let work = Stopwatch::of_thread();
         let mask = Mask::from_bitmap(FRAME.width, FRAME.height, &whole);
         std::hint::black_box(mask.counts());
@@ -151,7 +151,7 @@ fn request(chores: &Chores, bitmaps: &[Bitmap]) -> Value {
         } = bitmap.crop;
         json!({"size": [bitmap.frame.width, bitmap.frame.height], "crop": [x, y, width, height]})
     });
-    let places = Value::from_iter(places);
+    let places: Value = places.collect();
     let pixels: Vec<u8> = bitmaps
         .iter()
         .flat_map(|bitmap| &bitmap.pixels)
