@@ -1,26 +1,34 @@
 //! The pipeline against bare codecs, the bare model, bare Kafka and a Python service that does the same:
-//! `script/bench P1 P6 P7 P11 P13 P14 P16`.
+//! `script/bench P1 P6 P7 P11 P13 P14 P15 P16 P17 P18 P21 P24 P25`.
 //!
 //! Each id of the goals has a file here. Services and broker run in processes of their own, so that
 //! what each spends can be told apart. Outputs are compared before anything is timed.
 
 mod accept;
 mod bus;
+mod cameras;
 mod codec;
+mod consumers;
 mod end_to_end;
+mod hop;
 mod latency;
 mod peer;
 mod pictures;
 mod same;
+mod scaling;
 mod services;
 mod stages;
+mod tail;
 mod tax;
+mod torchserve;
 mod uploads;
+mod viewers;
 
 use std::{path::Path, process::ExitCode};
 
 use benches::{
     brokers::contender::{Contender, become_broker_if_child},
+    curves::Chart,
     measure::{
         Finding, Plan,
         foreign::Ours,
@@ -33,7 +41,9 @@ use services::{Surroundings, become_service_if_child, quick_models};
 use tempfile::TempDir;
 
 /// What there is to measure, in this order.
-const IDS: [&str; 7] = ["P11", "P6", "P7", "P16", "P1", "P13", "P14"];
+const IDS: [&str; 13] = [
+    "P11", "P6", "P7", "P16", "P18", "P1", "P17", "P21", "P24", "P25", "P13", "P14", "P15",
+];
 
 /// Those that need the Python service.
 const WITH_PEER: [&str; 2] = ["P13", "P14"];
@@ -102,6 +112,20 @@ impl Stand {
         if self.in_earnest { measured } else { tried }
     }
 
+    /// Where the broker is.
+    pub(crate) fn bootstrap(&self) -> &str {
+        &self.broker.bootstrap
+    }
+
+    /// Keeps a curve of a goal as a picture, where it was measured.
+    pub(crate) fn draw(&self, id: &str, chart: Chart) {
+        if self.in_earnest {
+            let chart = chart.made_by(format!("script/bench {id}"));
+            let files = chart.save(id, false).expect("target/bench is writable");
+            files.iter().for_each(|file| println!("{}", file.display()));
+        }
+    }
+
     /// New topics for a measurement of that name, and one of the benchmarks' models.
     pub(crate) fn surroundings(&self, name: &str, model: &'static str) -> Surroundings {
         let topics = Topics::new(name).expect("a prefix");
@@ -122,7 +146,13 @@ impl Stand {
             "P11" => accept::measure(self),
             "P13" => peer::measure_door(self),
             "P14" => peer::measure_service(self),
+            "P15" => torchserve::measure(self),
             "P16" => latency::measure(self),
+            "P17" => tail::measure(self),
+            "P18" => hop::measure(self),
+            "P21" => scaling::measure(self),
+            "P24" => cameras::measure(self),
+            "P25" => viewers::measure(self),
             _ => unreachable!("ids are checked"),
         }
     }
@@ -148,6 +178,10 @@ fn main() -> ExitCode {
             println!("{id} is left out: only script/bench brings the Python service");
             continue;
         }
+        if id == "P15" && std::env::var_os(torchserve::PYTHON).is_none() {
+            println!("P15 is not measured: set {}; see benches/README.md", torchserve::PYTHON);
+            continue;
+        }
         println!("measuring {id}");
         findings.extend(stand.measure(id));
     }
@@ -162,13 +196,13 @@ fn main() -> ExitCode {
 
 /// The ids asked for, in the order of [`IDS`]; the first that there is not.
 fn wanted(options: &Options) -> Result<Vec<&'static str>, &str> {
-    // `cargo test FILTER` hands its filter to benchmarks too.
-    if options.ids.is_empty() || !options.bench {
-        return Ok(IDS.to_vec());
-    }
     let unknown = options.ids.iter().find(|id| !IDS.contains(&id.as_str()));
-    if let Some(unknown) = unknown {
-        return Err(unknown);
+    match unknown {
+        Some(unknown) if options.bench => return Err(unknown),
+        // `cargo test FILTER` hands its filter to benchmarks too.
+        Some(_filter) => return Ok(IDS.to_vec()),
+        None if options.ids.is_empty() => return Ok(IDS.to_vec()),
+        None => {}
     }
     let is_wanted = |id: &&str| options.ids.iter().any(|wanted| wanted == id);
     Ok(IDS.into_iter().filter(is_wanted).collect())

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    io,
     time::Duration,
 };
 
@@ -41,11 +42,26 @@ pub fn usage(roots: &[u32]) -> Usage {
     }
 }
 
+/// Processes that descend from that one, without it.
+pub fn descendants_of(process_id: u32) -> Vec<u32> {
+    let mut found = descendants(&entries(), &[process_id]);
+    found.remove(&process_id.cast_signed());
+    found.into_iter().map(i32::cast_unsigned).collect()
+}
+
 /// What one process has used; it must be alive.
 pub fn cpu_of(process_id: u32) -> Duration {
     let process = Process::new(process_id.cast_signed()).and_then(|process| process.stat());
     let stat = process.expect("a live process");
     ticks(stat.utime + stat.stime)
+}
+
+/// Resident memory of a process in MiB; an error when it is gone.
+pub fn memory_mib_of(process_id: u32) -> io::Result<f64> {
+    let process = Process::new(process_id.cast_signed()).and_then(|process| process.status());
+    let status = process.map_err(io::Error::other)?;
+    let kib = status.vmrss.ok_or_else(|| io::Error::other("it has ended"))?;
+    Ok(kib as f64 / 1024.0)
 }
 
 /// Resident memory of a live process now, and at its greatest, in MiB.
