@@ -102,7 +102,12 @@ impl Sender {
         });
         let key = record.key.as_deref().unwrap_or_default();
         let payload = &record.value[..];
-        self.enqueue(BaseRecord::to(topic).key(key).payload(payload).headers(headers));
+        self.enqueue(
+            BaseRecord::to(topic)
+                .key(key)
+                .payload(payload)
+                .headers(headers),
+        );
     }
 
     fn enqueue(&self, mut record: BaseRecord<'_, [u8], [u8]>) {

@@ -104,7 +104,7 @@ impl Hall {
     /// first frames may come before it does.
     fn check(&self, surroundings: &Surroundings) {
         let annotated = Reader::open(&surroundings.brokers, &self.topics.annotated());
-        let bootstrap = Reader::open(&surroundings.brokers, &self.topics.results());
+        let first = Reader::open(&surroundings.brokers, &self.topics.results());
         let is_seen = AtomicBool::new(false);
         let mut found = Vec::new();
         thread::scope(|scope| {
@@ -117,7 +117,7 @@ impl Hall {
                     thread::park_timeout(Duration::from_millis(100));
                 }
             });
-            found = bootstrap.one();
+            found = first.one();
             is_seen.store(true, Ordering::Relaxed);
         });
         let result: Detections = serde_json::from_slice(&found).expect("a result");
@@ -311,7 +311,11 @@ fn flood(hall: &Hall, traffic: Traffic) -> Flood {
     let known: Vec<f64> = frames.values().map(|frames| f64::from(*frames)).collect();
     let Spread { min, max, .. } = Spread::of(known);
     // A camera that was never shown would otherwise not be missed.
-    let least = if frames.len() < traffic.cameras { 0.0 } else { min };
+    let least = if frames.len() < traffic.cameras {
+        0.0
+    } else {
+        min
+    };
     let ages: Vec<f64> = shown.iter().map(|shown| shown.age_ms).collect();
     let runs: Vec<f64> = shown.iter().map(|shown| shown.model_ms).collect();
     Flood {

@@ -122,7 +122,9 @@ impl Stand {
         if self.in_earnest {
             let chart = chart.made_by(format!("script/bench {id}"));
             let files = chart.save(id, false).expect("target/bench is writable");
-            files.iter().for_each(|file| println!("{}", file.display()));
+            for file in files {
+                println!("{}", file.display());
+            }
         }
     }
 
@@ -179,7 +181,10 @@ fn main() -> ExitCode {
             continue;
         }
         if id == "P15" && std::env::var_os(torchserve::PYTHON).is_none() {
-            println!("P15 is not measured: set {}; see benches/README.md", torchserve::PYTHON);
+            println!(
+                "P15 is not measured: set {}; see benches/README.md",
+                torchserve::PYTHON
+            );
             continue;
         }
         println!("measuring {id}");
@@ -197,12 +202,14 @@ fn main() -> ExitCode {
 /// The ids asked for, in the order of [`IDS`]; the first that there is not.
 fn wanted(options: &Options) -> Result<Vec<&'static str>, &str> {
     let unknown = options.ids.iter().find(|id| !IDS.contains(&id.as_str()));
-    match unknown {
-        Some(unknown) if options.bench => return Err(unknown),
-        // `cargo test FILTER` hands its filter to benchmarks too.
-        Some(_filter) => return Ok(IDS.to_vec()),
-        None if options.ids.is_empty() => return Ok(IDS.to_vec()),
-        None => {}
+    if options.bench
+        && let Some(unknown) = unknown
+    {
+        return Err(unknown);
+    }
+    // `cargo test FILTER` hands its filter to benchmarks too.
+    if unknown.is_some() || options.ids.is_empty() {
+        return Ok(IDS.to_vec());
     }
     let is_wanted = |id: &&str| options.ids.iter().any(|wanted| wanted == id);
     Ok(IDS.into_iter().filter(is_wanted).collect())

@@ -116,7 +116,10 @@ fn more_detectors(stand: &Stand) -> Finding {
             Axis::linear("detectors"),
             Axis::linear("frames a second"),
         )
-        .series("measured", vec![(1.0, fps("one_fps")), (2.0, fps("two_fps"))])
+        .series(
+            "measured",
+            vec![(1.0, fps("one_fps")), (2.0, fps("two_fps"))],
+        )
         .series(
             "in proportion",
             vec![(1.0, fps("one_fps")), (2.0, 2.0 * fps("one_fps"))],

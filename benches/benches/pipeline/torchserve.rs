@@ -214,10 +214,13 @@ fn run<T: Sync>(clients: &[T], count: usize, upload: impl Fn(&T) + Sync) -> (f64
     };
     let work = &work;
     let latencies_ms = thread::scope(|scope| {
-        let running = clients.iter().map(|client| scope.spawn(move || work(client)));
+        let running = clients
+            .iter()
+            .map(|client| scope.spawn(move || work(client)));
         let running: Vec<_> = running.collect();
-        let all = running.into_iter().map(|thread| thread.join());
-        all.flat_map(|found| found.expect("no panic")).collect()
+        let all = running.into_iter();
+        all.flat_map(|thread| thread.join().expect("no panic"))
+            .collect()
     });
     (count as f64 / begin.elapsed().as_secs_f64(), latencies_ms)
 }
@@ -239,7 +242,9 @@ fn one_model(stand: &Stand, surroundings: &Surroundings, count: usize) -> Vec<Fi
     let peer = TorchServe::start(surroundings);
     let picture = Picture::of_belt(640, 480);
     let ours: Vec<_> = (0..CLIENTS).map(|_| Client::of(gateway.web)).collect();
-    let theirs: Vec<_> = (0..CLIENTS).map(|_| TheirClient::of(peer.address)).collect();
+    let theirs: Vec<_> = (0..CLIENTS)
+        .map(|_| TheirClient::of(peer.address))
+        .collect();
     check(&ours[0], &theirs[0], &picture);
     let count = stand.pick(count, 4);
     let by_kadr = || {

@@ -117,9 +117,9 @@ pub(crate) fn upload_at(
             .iter()
             .map(|client| scope.spawn(|| upload(client)))
             .collect();
-        let latencies = running.into_iter().map(|thread| thread.join());
-        latencies
-            .flat_map(|found| found.expect("no panic"))
+        let found = running.into_iter();
+        found
+            .flat_map(|thread| thread.join().expect("no panic"))
             .collect()
     })
 }

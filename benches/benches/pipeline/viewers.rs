@@ -76,13 +76,18 @@ pub(crate) fn measure(stand: &Stand) -> Vec<Finding> {
         lasting: stand.pick(Duration::from_secs(3), Duration::from_millis(500)),
     };
     theatre.check();
-    vec![more_viewers(stand, &theatre), a_stalled_one(stand, &theatre)]
+    vec![
+        more_viewers(stand, &theatre),
+        a_stalled_one(stand, &theatre),
+    ]
 }
 
 /// As fine as the detector makes annotated pictures.
 fn as_annotated(picture: Picture) -> Picture {
     let mut encoder = JpegEncoder::new(DEFAULT_QUALITY).expect("an encoder");
-    let jpeg = encoder.encode(&picture.decoded()).expect("a picture that fits");
+    let jpeg = encoder
+        .encode(&picture.decoded())
+        .expect("a picture that fits");
     Picture {
         jpeg: jpeg.to_vec(),
         ..picture

@@ -104,10 +104,10 @@ fn show(broker: &Contender, detector: &Detector, images: u64) -> io::Result<Run>
         check(&pictures, &result)?;
         moved_at = Instant::now();
         seen += 1;
-        if seen % every == 0 {
+        if seen.is_multiple_of(every) {
             let memory_mib = detector.memory_mib()?;
             points.push((seen as f64, memory_mib));
-            if points.len() as u64 % (SAMPLES / 10) == 0 {
+            if (points.len() as u64).is_multiple_of(SAMPLES / 10) {
                 println!("{seen:8}  {memory_mib:10.1}");
             }
         }
@@ -150,8 +150,14 @@ impl Line {
         let (middle, middle_mib) = (mean(|point| point.0), mean(|point| point.1));
         let at = |image: f64| middle_mib + mib_per_image * (image - middle);
         let (first, last) = (points[0].0, points[points.len() - 1].0);
-        let missed = points.iter().map(|(x, y)| (y - at(*x)).powi(2)).sum::<f64>();
-        let spread = points.iter().map(|(x, _)| (x - middle).powi(2)).sum::<f64>();
+        let missed = points
+            .iter()
+            .map(|(x, y)| (y - at(*x)).powi(2))
+            .sum::<f64>();
+        let spread = points
+            .iter()
+            .map(|(x, _)| (x - middle).powi(2))
+            .sum::<f64>();
         let error = (missed / (count - 2.0) / spread).sqrt();
         Self {
             begin_mib: at(first),
@@ -228,7 +234,10 @@ fn finding(run: &Run, warm: &[Point], line: &Line) -> Finding {
 }
 
 fn draw(run: &Run, warm: &[Point], line: &Line) {
-    let ends = [(warm[0].0, line.begin_mib), (warm[warm.len() - 1].0, line.end_mib)];
+    let ends = [
+        (warm[0].0, line.begin_mib),
+        (warm[warm.len() - 1].0, line.end_mib),
+    ];
     let chart = Chart::new(
         format!("A detector's memory, {} sizes of pictures", Pictures::SIZES),
         Axis::linear("pictures"),
@@ -238,8 +247,12 @@ fn draw(run: &Run, warm: &[Point], line: &Line) {
         .series("measured", run.points.clone())
         .series("fitted after a tenth", ends.to_vec())
         .made_by("script/soak memory");
-    let files = chart.save("memory", false).expect("target/bench is writable");
-    files.iter().for_each(|file| println!("{}", file.display()));
+    let files = chart
+        .save("memory", false)
+        .expect("target/bench is writable");
+    for file in files {
+        println!("{}", file.display());
+    }
 }
 
 /// A detector in a process of its own.
@@ -250,7 +263,14 @@ impl Detector {
         let admin = free_address();
         let models = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models");
         let child = Command::new(program)
-            .args(["detector", "--brokers", bootstrap, "--model", MODEL, "--models"])
+            .args([
+                "detector",
+                "--brokers",
+                bootstrap,
+                "--model",
+                MODEL,
+                "--models",
+            ])
             .arg(models)
             .args(["--admin-listen", &admin.to_string(), "--log", "warn"])
             .stdout(Stdio::null())
@@ -264,7 +284,9 @@ impl Detector {
         let begin = Instant::now();
         while web::get(&admin.to_string(), "/readyz", PATIENCE).is_err() {
             if let Some(status) = self.0.try_wait()? {
-                return Err(io::Error::other(format!("the detector ended at once: {status}")));
+                return Err(io::Error::other(format!(
+                    "the detector ended at once: {status}"
+                )));
             }
             if begin.elapsed() > PATIENCE {
                 return Err(io::Error::other("the detector is not ready"));
