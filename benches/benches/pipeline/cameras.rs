@@ -212,7 +212,7 @@ fn more_cameras(stand: &Stand) -> Finding {
         Axis::linear("cameras"),
         Axis::linear("milliseconds"),
     );
-    stand.draw("P24", chart.series("detector", curve));
+    stand.keep_curve("P24", "p24-cameras", chart.series("detector", curve));
     Finding {
         goal: goal("P24").expect("a goal"),
         variant: Some("CPU".to_owned()),

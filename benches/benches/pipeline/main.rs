@@ -1,23 +1,33 @@
 //! The pipeline against bare codecs, the bare model, bare Kafka and a Python service that does the same:
-//! `script/bench P1 P6 P7 P11 P13 P14 P15 P16 P17 P18 P21 P24 P25`.
+//! `script/bench P1 P6 …`; benches/README.md lists them.
 //!
 //! Each id of the goals has a file here. Services and broker run in processes of their own, so that
 //! what each spends can be told apart. Outputs are compared before anything is timed.
 
 mod accept;
+mod bare;
 mod bus;
 mod cameras;
+mod chores;
 mod codec;
 mod consumers;
 mod end_to_end;
+mod growth;
 mod hop;
 mod latency;
+mod mask_work;
+mod masks;
+mod memory;
+mod objects;
 mod peer;
 mod pictures;
+mod preprocess;
+mod runs;
 mod same;
 mod scaling;
 mod services;
 mod stages;
+mod start;
 mod tail;
 mod tax;
 mod torchserve;
@@ -41,12 +51,13 @@ use services::{Surroundings, become_service_if_child, quick_models};
 use tempfile::TempDir;
 
 /// What there is to measure, in this order.
-const IDS: [&str; 13] = [
-    "P11", "P6", "P7", "P16", "P18", "P1", "P17", "P21", "P24", "P25", "P13", "P14", "P15",
+const IDS: [&str; 20] = [
+    "P8", "P9", "P10", "P11", "P6", "P7", "P16", "P18", "P1", "P17", "P21", "P24", "P25", "P13",
+    "P14", "P15", "P19", "P22", "P23", "P27",
 ];
 
-/// Those that need the Python service.
-const WITH_PEER: [&str; 2] = ["P13", "P14"];
+/// Those that need the Python peer.
+const WITH_PEER: [&str; 6] = ["P8", "P9", "P10", "P13", "P14", "P19"];
 
 /// What is measured, and how.
 #[derive(Parser)]
@@ -61,6 +72,10 @@ struct Options {
     /// The broker between the services
     #[arg(long, value_enum, default_value_t = BrokerKind::Embedded)]
     broker: BrokerKind,
+
+    /// Keeps the curves beside the benchmarks too, in benches/curves
+    #[arg(long)]
+    keep_curves: bool,
 
     /// Given by cargo bench. `cargo test` runs benchmarks too, without it
     #[arg(long, hide = true)]
@@ -83,6 +98,7 @@ pub(crate) struct Stand {
     /// How often.
     pub(crate) plan: Plan,
     in_earnest: bool,
+    keeps_curves: bool,
     _folder: TempDir,
 }
 
@@ -103,6 +119,7 @@ impl Stand {
             broker,
             plan: Plan { warm_up, rounds },
             in_earnest: options.bench,
+            keeps_curves: options.keep_curves,
             _folder: folder,
         }
     }
@@ -117,11 +134,13 @@ impl Stand {
         &self.broker.bootstrap
     }
 
-    /// Keeps a curve of a goal as a picture, where it was measured.
-    pub(crate) fn draw(&self, id: &str, chart: Chart) {
+    /// Keeps a curve as a picture, where it was measured.
+    pub(crate) fn keep_curve(&self, id: &str, name: &str, chart: Chart) {
         if self.in_earnest {
             let chart = chart.made_by(format!("script/bench {id}"));
-            let files = chart.save(id, false).expect("target/bench is writable");
+            let files = chart
+                .save(name, self.keeps_curves)
+                .expect("target/bench is writable");
             for file in files {
                 println!("{}", file.display());
             }
@@ -142,6 +161,13 @@ impl Stand {
 
     fn measure(&self, id: &str) -> Vec<Finding> {
         match id {
+            "P8" => preprocess::measure(self),
+            "P9" => masks::measure(self),
+            "P10" => runs::measure(self),
+            "P19" => memory::measure(self),
+            "P22" => growth::measure(self),
+            "P23" => objects::measure(self),
+            "P27" => start::measure(self),
             "P1" => end_to_end::measure(self),
             "P6" => tax::measure(self, id, "ten"),
             "P7" => tax::measure(self, id, "hundred"),
@@ -162,6 +188,7 @@ impl Stand {
 
 fn main() -> ExitCode {
     become_broker_if_child();
+    bare::become_bare_model_if_child();
     if let Some(code) = become_service_if_child() {
         return code;
     }
@@ -177,7 +204,7 @@ fn main() -> ExitCode {
     let mut findings = Vec::new();
     for id in wanted {
         if WITH_PEER.contains(&id) && std::env::var_os(peer::PYTHON).is_none() {
-            println!("{id} is left out: only script/bench brings the Python service");
+            println!("{id} is left out: only script/bench brings the Python peer");
             continue;
         }
         if id == "P15" && std::env::var_os(torchserve::PYTHON).is_none() {
@@ -188,11 +215,15 @@ fn main() -> ExitCode {
             continue;
         }
         println!("measuring {id}");
-        findings.extend(stand.measure(id));
+        let found = stand.measure(id);
+        if options.bench {
+            // At once: whatever becomes of the next one, this was measured.
+            merge_into(&results_file(), &found).expect("target/bench is writable");
+        }
+        findings.extend(found);
     }
     if options.bench {
         print_table(&findings);
-        merge_into(&results_file(), &findings).expect("target/bench is writable");
     } else {
         println!("all of it works; cargo bench measures");
     }

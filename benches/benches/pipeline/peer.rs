@@ -97,7 +97,8 @@ impl Drop for Peer {
     }
 }
 
-fn python(arguments: &[&str]) -> Command {
+/// Python in the peer's folder, with its packages.
+pub(crate) fn python(arguments: &[&str]) -> Command {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/python");
     let program = env::var_os(PYTHON).map(PathBuf::from);
     let mut command = Command::new(program.expect("script/bench says where Python is"));

@@ -109,8 +109,9 @@ fn more_detectors(stand: &Stand) -> Finding {
     };
     let comparison = take_turns(stand.plan, &stand.ours, by_two, by_one);
     let fps = |name: &str| comparison.detail.get(name).copied().unwrap_or_default();
-    stand.draw(
+    stand.keep_curve(
         "P21",
+        "p21-detectors",
         Chart::new(
             "Detectors of one thread on two cores",
             Axis::linear("detectors"),

@@ -20,6 +20,9 @@ const SERVICE: &str = "KADR_BENCH_SERVICE";
 /// Loading a model and opening Kafka take less than this on any machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How often a service is asked whether it is ready; short beside what a start takes.
+const ASKED_EVERY: Duration = Duration::from_millis(5);
+
 #[derive(Parser)]
 struct Detector {
     #[command(flatten)]
@@ -129,7 +132,7 @@ impl Service {
                 begin.elapsed() < PATIENCE,
                 "the {name} is not ready: {answer:?}"
             );
-            thread::park_timeout(Duration::from_millis(20));
+            thread::park_timeout(ASKED_EVERY);
         }
     }
 
@@ -146,6 +149,11 @@ impl Service {
     /// Its resident memory in MiB.
     pub(crate) fn memory_mib(&self) -> f64 {
         processes::memory_mib(self.process.id()).0
+    }
+
+    /// The same at its greatest so far.
+    pub(crate) fn greatest_memory_mib(&self) -> f64 {
+        processes::memory_mib(self.process.id()).1
     }
 }
 

@@ -119,7 +119,11 @@ fn more_viewers(stand: &Stand, theatre: &Theatre) -> Finding {
         Axis::linear("viewers"),
         Axis::linear("milliseconds"),
     );
-    stand.draw("P25", chart.series("WebSocket", curve.to_vec()));
+    stand.keep_curve(
+        "P25",
+        "p25-viewers",
+        chart.series("WebSocket", curve.to_vec()),
+    );
     Finding {
         goal: goal("P25").expect("a goal"),
         variant: Some("CPU".to_owned()),
