@@ -99,7 +99,7 @@ pub struct OperatingArgs {
     )]
     pub log_format: LogFormat,
 
-    /// Where traces are sent by OTLP over HTTP, such as http://127.0.0.1:4318; none are made without
+    /// Where traces are sent by OTLP over HTTP, usually to port 4318; none are made without
     // Which of them, and as whose, is in the `OTEL_…` variables: see `traces`.
     #[arg(long, env = OTLP_ENDPOINT_VARIABLE, value_name = "URL")]
     pub otlp_endpoint: Option<String>,

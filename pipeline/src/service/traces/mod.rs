@@ -101,13 +101,12 @@ impl Traces {
         };
         let mut providers = process.lock();
         let known = providers.iter().find(|(name, _)| name == service);
-        let provider = match known {
-            Some((_, provider)) => provider.clone(),
-            None => {
-                let provider = export::provider(&process.settings, service, metrics)?;
-                providers.push((service.to_owned(), provider.clone()));
-                provider
-            }
+        let provider = if let Some((_, provider)) = known {
+            provider.clone()
+        } else {
+            let provider = export::provider(&process.settings, service, metrics)?;
+            providers.push((service.to_owned(), provider.clone()));
+            provider
         };
         drop(providers);
         Ok(Self {
@@ -182,7 +181,9 @@ impl Process {
 impl fmt::Debug for Traces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_on = self.process.is_some();
-        f.debug_struct("Traces").field("is_on", &is_on).finish()
+        f.debug_struct("Traces")
+            .field("is_on", &is_on)
+            .finish_non_exhaustive()
     }
 }
 
