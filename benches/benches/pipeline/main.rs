@@ -1,5 +1,5 @@
 //! The pipeline against bare codecs, the bare model, bare Kafka and a Python service that does the same:
-//! `script/bench P1 P6 P7 P8 P9 P10 P11 P13 P14 P16 P19 P22 P23 P27`.
+//! `script/bench P1 P6 …`; benches/README.md lists them.
 //!
 //! Each id of the goals has a file here. Services and broker run in processes of their own, so that
 //! what each spends can be told apart. Outputs are compared before anything is timed.
@@ -7,10 +7,13 @@
 mod accept;
 mod bare;
 mod bus;
+mod cameras;
 mod chores;
 mod codec;
+mod consumers;
 mod end_to_end;
 mod growth;
+mod hop;
 mod latency;
 mod mask_work;
 mod masks;
@@ -21,11 +24,15 @@ mod pictures;
 mod preprocess;
 mod runs;
 mod same;
+mod scaling;
 mod services;
 mod stages;
 mod start;
+mod tail;
 mod tax;
+mod torchserve;
 mod uploads;
+mod viewers;
 
 use std::{path::Path, process::ExitCode};
 
@@ -44,8 +51,9 @@ use services::{Surroundings, become_service_if_child, quick_models};
 use tempfile::TempDir;
 
 /// What there is to measure, in this order.
-const IDS: [&str; 14] = [
-    "P8", "P9", "P10", "P11", "P6", "P7", "P16", "P1", "P13", "P14", "P19", "P22", "P23", "P27",
+const IDS: [&str; 20] = [
+    "P8", "P9", "P10", "P11", "P6", "P7", "P16", "P18", "P1", "P17", "P21", "P24", "P25", "P13",
+    "P14", "P15", "P19", "P22", "P23", "P27",
 ];
 
 /// Those that need the Python peer.
@@ -121,6 +129,11 @@ impl Stand {
         if self.in_earnest { measured } else { tried }
     }
 
+    /// Where the broker is.
+    pub(crate) fn bootstrap(&self) -> &str {
+        &self.broker.bootstrap
+    }
+
     /// Keeps a curve as a picture, where it was measured.
     pub(crate) fn keep_curve(&self, id: &str, name: &str, chart: Chart) {
         if self.in_earnest {
@@ -161,7 +174,13 @@ impl Stand {
             "P11" => accept::measure(self),
             "P13" => peer::measure_door(self),
             "P14" => peer::measure_service(self),
+            "P15" => torchserve::measure(self),
             "P16" => latency::measure(self),
+            "P17" => tail::measure(self),
+            "P18" => hop::measure(self),
+            "P21" => scaling::measure(self),
+            "P24" => cameras::measure(self),
+            "P25" => viewers::measure(self),
             _ => unreachable!("ids are checked"),
         }
     }
@@ -188,6 +207,13 @@ fn main() -> ExitCode {
             println!("{id} is left out: only script/bench brings the Python peer");
             continue;
         }
+        if id == "P15" && std::env::var_os(torchserve::PYTHON).is_none() {
+            println!(
+                "P15 is not measured: set {}; see benches/README.md",
+                torchserve::PYTHON
+            );
+            continue;
+        }
         println!("measuring {id}");
         let found = stand.measure(id);
         if options.bench {
@@ -207,11 +233,14 @@ fn main() -> ExitCode {
 /// The ids asked for, in the order of [`IDS`]; the first that there is not.
 fn wanted(options: &Options) -> Result<Vec<&'static str>, &str> {
     let unknown = options.ids.iter().find(|id| !IDS.contains(&id.as_str()));
-    match unknown {
-        Some(unknown) if options.bench => return Err(unknown),
-        // `cargo test FILTER` hands its filter to benchmarks too.
-        None if !options.ids.is_empty() => {}
-        _ => return Ok(IDS.to_vec()),
+    if options.bench
+        && let Some(unknown) = unknown
+    {
+        return Err(unknown);
+    }
+    // `cargo test FILTER` hands its filter to benchmarks too.
+    if unknown.is_some() || options.ids.is_empty() {
+        return Ok(IDS.to_vec());
     }
     let is_wanted = |id: &&str| options.ids.iter().any(|wanted| wanted == id);
     Ok(IDS.into_iter().filter(is_wanted).collect())

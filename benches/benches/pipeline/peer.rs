@@ -204,7 +204,7 @@ pub(crate) fn measure_service(stand: &Stand) -> Vec<Finding> {
 }
 
 /// Fails unless both found the same things, in whatever order.
-fn assert_alike(ours: &[Instance], theirs: &[Instance]) {
+pub(crate) fn assert_alike(ours: &[Instance], theirs: &[Instance]) {
     assert_eq!(ours.len(), theirs.len(), "as many things");
     assert!(!ours.is_empty(), "a picture of nothing proves nothing");
     for one in ours {

@@ -35,11 +35,18 @@ struct Gateway {
     args: gateway::ServiceArgs,
 }
 
+#[derive(Parser)]
+struct Viewer {
+    #[command(flatten)]
+    args: viewer::ServiceArgs,
+}
+
 /// Becomes a service when this process was started as one.
 pub(crate) fn become_service_if_child() -> Option<ExitCode> {
     match std::env::var(SERVICE).ok()?.as_str() {
         "detector" => Some(detector::run(Detector::parse().args)),
         "gateway" => Some(gateway::run(Gateway::parse().args)),
+        "viewer" => Some(viewer::run(Viewer::parse().args)),
         other => panic!("there is no service {other:?} to become"),
     }
 }
@@ -60,17 +67,40 @@ pub(crate) struct Surroundings {
     pub(crate) model: &'static str,
 }
 
+impl Surroundings {
+    fn model_flags(&self) -> Vec<String> {
+        let models = self.models.display().to_string();
+        let flags = ["--model", self.model, "--models", &models];
+        flags.map(str::to_owned).to_vec()
+    }
+}
+
 impl Service {
     /// Frames in, results out. Returns when its model is loaded.
     pub(crate) fn detector(surroundings: &Surroundings) -> Self {
-        Self::start("detector", surroundings, free_address(), &[])
+        Self::detector_with(surroundings, &[])
+    }
+
+    /// The same with flags of its own.
+    pub(crate) fn detector_with(surroundings: &Surroundings, flags: &[&str]) -> Self {
+        let mut own = surroundings.model_flags();
+        own.extend(flags.iter().map(|&flag| flag.to_owned()));
+        Self::start("detector", surroundings, free_address(), &own)
     }
 
     /// The door for uploads. Returns when it takes them.
     pub(crate) fn gateway(surroundings: &Surroundings) -> Self {
         let web = free_address();
-        let own = ["--listen".to_owned(), web.to_string()];
+        let mut own = surroundings.model_flags();
+        own.extend(["--listen".to_owned(), web.to_string()]);
         Self::start("gateway", surroundings, web, &own)
+    }
+
+    /// The annotated pictures for browsers. Returns when it is ready for them.
+    pub(crate) fn viewer(surroundings: &Surroundings) -> Self {
+        let web = free_address();
+        let own = ["--listen".to_owned(), web.to_string()];
+        Self::start("viewer", surroundings, web, &own)
     }
 
     fn start(name: &str, given: &Surroundings, web: SocketAddr, own: &[String]) -> Self {
@@ -79,9 +109,6 @@ impl Service {
             .env(SERVICE, name)
             .args(["--brokers", &given.brokers])
             .args(["--topic-prefix", &given.topic_prefix])
-            .args(["--model", given.model])
-            .arg("--models")
-            .arg(&given.models)
             .args(["--admin-listen", &admin.to_string(), "--log", "warn"])
             .args(own)
             .stdout(Stdio::null())

@@ -13,7 +13,7 @@ from pycocotools import mask as coco
 class Model:
     """A model in Detectron2's convention, from a folder with model.toml."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int = 0) -> None:
         manifest = tomllib.loads((folder / "model.toml").read_text())
         versions = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
         self.labels = manifest["labels"]
@@ -23,6 +23,7 @@ class Model:
         self.bgr = manifest["input"]["channels"] == "bgr"
         options = onnxruntime.SessionOptions()
         # Spinning threads would take the cores from everything else.
+        options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = folder / str(versions[-1]) / manifest["files"]["fp32"]
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -79,7 +79,10 @@ fn decode(mut job: Job, max_pixels: u64) -> Result<Decoded, Failed> {
     let started = Instant::now();
     match decode_jpeg(&job.frame.jpeg, max_pixels) {
         Ok(picture) => {
-            job.timings.decode = milliseconds(started.elapsed());
+            let decoded = Instant::now();
+            job.timings.decode = milliseconds(decoded - started);
+            job.origin.trace.until("turn", started);
+            job.origin.trace.until("decode", decoded);
             Ok(Decoded { job, picture })
         }
         Err(error) => {

@@ -8,7 +8,7 @@ use pipeline::{
     frame::{Lane, ModelRef},
     kafka::{KafkaMetrics, Received, Source},
     record::Record,
-    service::{DropReason, Part},
+    service::{DropReason, Part, Traces},
     topic::Topics,
 };
 use tokio::{
@@ -27,6 +27,7 @@ use super::{
     model_thread::{Batch, keeping_alive},
     scheduler::{Pushed, Room, Scheduler},
     shelf::BatchSizes,
+    trace::FrameTrace,
 };
 use crate::rollout::Routes;
 
@@ -75,6 +76,7 @@ pub(crate) struct Desk {
     pub(crate) batch_sizes: BatchSizes,
     pub(crate) failures: mpsc::Sender<Outcome<Finished>>,
     pub(crate) meters: Meters,
+    pub(crate) traces: Traces,
 }
 
 impl Intake {
@@ -174,8 +176,11 @@ impl Desk {
             place,
             lane,
             attempts,
+            trace: FrameTrace::default(),
         };
-        match Job::read(origin, &self.default_model, Timestamp::now()) {
+        let mut read = Job::read(origin, &self.default_model, Timestamp::now());
+        FrameTrace::open(&self.traces, &mut read);
+        match read {
             Ok(mut job) => {
                 job.model = self.routes.of(&job.model, &job.frame.source);
                 self.enqueue(Received::from_parts(job, token), lane);
@@ -229,7 +234,7 @@ impl Desk {
 
     fn skip(&self, frame: Received<Job>, reason: DropReason) {
         self.meters.dropped(reason);
-        frame.complete();
+        frame.complete().origin.trace.dropped(reason);
     }
 }
 
@@ -253,6 +258,7 @@ mod tests {
             batch_sizes: BatchSizes::default(),
             failures: mpsc::channel(1).0,
             meters,
+            traces: Traces::default(),
         };
         (desk, metrics)
     }

@@ -12,14 +12,14 @@ use pipeline::{
     record::{DeadLetter, FailureKind, Record, decode_frame},
 };
 
-use super::scheduler::Waiting;
+use super::{scheduler::Waiting, trace::FrameTrace};
 use crate::{image::RgbImage, model::Prediction};
 
 /// A frame that was in the model's hands so often, over all detectors, is not tried again.
 pub(crate) const MAX_ATTEMPTS: u32 = 3;
 
 /// A frame to look at.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) frame: Frame,
     /// The model asked for, or the default.
@@ -31,17 +31,19 @@ pub(crate) struct Job {
 }
 
 /// Where a job came from: what a dead letter needs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Origin {
     pub(crate) record: Record,
     pub(crate) place: Place,
     pub(crate) lane: Lane,
     /// Runs of a model that the frame was part of, over all detectors.
     pub(crate) attempts: u32,
+    /// What is recorded of its way.
+    pub(crate) trace: FrameTrace,
 }
 
 /// A job that cannot be done.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) origin: Box<Origin>,
     pub(crate) kind: FailureKind,
@@ -213,6 +215,7 @@ pub(crate) mod tests {
             place,
             lane,
             attempts: 0,
+            trace: FrameTrace::default(),
         }
     }
 

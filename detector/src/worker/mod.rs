@@ -12,6 +12,7 @@
 //! - `finish`: draws and encodes, off the async threads
 //! - `publish`: annotated picture, result, commit; or a dead letter and the commit
 //! - `job`: what travels through all of these
+//! - `trace`: what is recorded of a frame whose trace is sampled
 //! - [`metrics`]: what is counted on the way
 
 pub mod args;
@@ -26,6 +27,7 @@ mod run_limit;
 mod runner;
 mod scheduler;
 pub(crate) mod shelf;
+mod trace;
 mod trial;
 
 use std::{path::PathBuf, thread::JoinHandle, time::Duration};
@@ -262,6 +264,7 @@ impl Assembly<'_> {
             batch_sizes: self.batch_sizes.clone(),
             failures,
             meters: self.meters.clone(),
+            traces: self.context.traces.clone(),
         }
     }
 

@@ -146,6 +146,8 @@ fn predicted(
     let waited = started.saturating_duration_since(job.received_at);
     job.timings.batch_wait = (milliseconds(waited) - job.timings.decode).max(0.0);
     job.timings.infer = milliseconds(took);
+    job.origin.trace.until("batch_wait", started);
+    job.origin.trace.until("infer", started + took);
     Predicted {
         drawing: Drawing::default().with(&draw).with(&job.frame.draw),
         job,

@@ -18,7 +18,7 @@ use pipeline::{
     frame::FrameId,
     kafka::{Delivered, KafkaConfig, Lookup, SinkError},
     record::{Record, decode_frame},
-    service::Metrics,
+    service::{Metrics, Traces},
     topic::{Place, Topics},
 };
 use serde_json::Value;
@@ -113,6 +113,7 @@ fn gateway(mood: Mood) -> TestGateway {
             max_waiting: 1,
         }),
         metrics: GatewayMetrics::register(&metrics).unwrap(),
+        traces: Traces::default(),
         limits: Limits {
             max_pixels: 10_000,
             max_jpeg_bytes: 1 << 20,
@@ -354,6 +355,7 @@ async fn a_client_that_waits_learns_of_a_failure_and_only_so_many_wait() {
                 submission: None,
                 kind: "bad_image".to_owned(),
                 message: message.to_owned(),
+                trace: None,
             })
         };
         gateway.outcomes.note(id, failure("the first end"));
