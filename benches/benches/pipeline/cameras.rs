@@ -330,7 +330,7 @@ fn flood(hall: &Hall, traffic: Traffic, counted: &Range<Duration>) -> Flood {
         beyond_gap_ms: percentile(&ages, 0.99) - gap_ms(traffic),
         usual_age_ms: percentile(&ages, 0.5),
         model_ms: percentile(&runs, 0.5),
-        shown_per_s: shown.len() as f64 / (traffic.lasting - SETTLING).as_secs_f64(),
+        shown_per_s: shown.len() as f64 / traffic.lasting.saturating_sub(SETTLING).as_secs_f64(),
     }
 }
 
