@@ -25,6 +25,7 @@ const CELLS: usize = 28;
 fn drawing() -> Drawing {
     Drawing {
         labels: false,
+        scores: false,
         ..Drawing::default()
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 const LEAST_OVERLAP: f64 = 0.99;
 
 /// Pixels of the picture that may differ: only we draw outlines.
-const MOST_DIFFERENCE: f64 = 0.2;
+const MOST_DIFFERENCE: f64 = 0.1;
 
 const FRAME: Size = Size {
     width: 1920,
