@@ -155,7 +155,7 @@ fn span_of(span: otlp::Span, service: &str, bearer: &str) -> Span {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 fn facts_of(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {

@@ -23,7 +23,7 @@ use rdkafka::{
 /// Longer than anything here should take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// After so long without a record no more will come: longer than a frame lives on the live lane.
+/// After so long without a record no more will come: no model here looks at a frame for so long.
 const QUIET: Duration = Duration::from_millis(1500);
 
 /// Sources that frames are said to come from, so that every partition gets some.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipeline::{
     detections::Detections,
-    frame::{DEFAULT_LIVE_DEADLINE_MS, Frame, SourceId},
+    frame::{Frame, SourceId},
     record::encode_frame,
     topic::Topics,
 };
@@ -42,6 +43,9 @@ const IN_TIME: f64 = 48.0;
 
 /// How much more than can be looked at.
 const OVERLOAD: f64 = 4.0;
+
+/// So long that a frame is passed over for a newer one only: a deadline would hide how old they get.
+const DEADLINE_MS: u32 = 10_000;
 
 /// What an overload takes to show: what comes before does not count.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -132,7 +136,7 @@ impl Hall {
         let source = SourceId::new(format!("camera-{camera}")).expect("a name");
         let frame = Frame {
             sequence: Some(number as u64),
-            deadline_ms: Some(DEFAULT_LIVE_DEADLINE_MS),
+            deadline_ms: Some(DEADLINE_MS),
             ..Frame::new(source, Timestamp::now(), self.jpeg.clone())
         };
         let record = encode_frame(&frame);
@@ -244,10 +248,12 @@ fn too_many_frames(stand: &Stand) -> [Finding; 2] {
         per_second: OVERLOAD * can_be_seen,
         lasting: SETTLING + stand.pick(Duration::from_secs(12), Duration::from_secs(1)),
     };
+    // After the end nothing new comes, and what still waits gets older than it would have.
+    let counted = stand.pick(SETTLING..traffic.lasting, Duration::ZERO..Duration::MAX);
     let last = std::cell::Cell::new((1.0, 1.0));
     // One run gives both sides of each ratio, and so B only tells what A's run found.
     let flood = || {
-        let flood = flood(&hall, traffic);
+        let flood = flood(&hall, traffic, &counted);
         last.set((flood.least, flood.model_ms));
         [
             Turn::of(flood.most)
@@ -299,11 +305,11 @@ fn greatest_rate(hall: &Hall, count: usize) -> f64 {
     run()
 }
 
-fn flood(hall: &Hall, traffic: Traffic) -> Flood {
+fn flood(hall: &Hall, traffic: Traffic, counted: &Range<Duration>) -> Flood {
     let begin = Instant::now();
     let mut shown = hall.run(traffic);
-    let counts = begin + SETTLING..begin + traffic.lasting;
-    shown.retain(|shown| counts.contains(&shown.at));
+    shown.retain(|shown| counted.contains(&(shown.at - begin)));
+    assert!(!shown.is_empty(), "some frames are shown in time");
     let mut frames: BTreeMap<&str, u32> = BTreeMap::new();
     for one in &shown {
         *frames.entry(&one.camera).or_default() += 1;
@@ -324,7 +330,7 @@ fn flood(hall: &Hall, traffic: Traffic) -> Flood {
         beyond_gap_ms: percentile(&ages, 0.99) - gap_ms(traffic),
         usual_age_ms: percentile(&ages, 0.5),
         model_ms: percentile(&runs, 0.5),
-        shown_per_s: shown.len() as f64 / (traffic.lasting - SETTLING).as_secs_f64(),
+        shown_per_s: shown.len() as f64 / traffic.lasting.saturating_sub(SETTLING).as_secs_f64(),
     }
 }
 

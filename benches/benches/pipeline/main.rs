@@ -233,14 +233,11 @@ fn main() -> ExitCode {
 /// The ids asked for, in the order of [`IDS`]; the first that there is not.
 fn wanted(options: &Options) -> Result<Vec<&'static str>, &str> {
     let unknown = options.ids.iter().find(|id| !IDS.contains(&id.as_str()));
-    if options.bench
-        && let Some(unknown) = unknown
-    {
-        return Err(unknown);
-    }
-    // `cargo test FILTER` hands its filter to benchmarks too.
-    if unknown.is_some() || options.ids.is_empty() {
-        return Ok(IDS.to_vec());
+    match unknown {
+        Some(unknown) if options.bench => return Err(unknown),
+        // `cargo test FILTER` hands its filter to benchmarks too.
+        None if !options.ids.is_empty() => {}
+        _ => return Ok(IDS.to_vec()),
     }
     let is_wanted = |id: &&str| options.ids.iter().any(|wanted| wanted == id);
     Ok(IDS.into_iter().filter(is_wanted).collect())

@@ -65,7 +65,7 @@ type Notes = Arc<Mutex<Seen>>;
 
 pub(crate) fn measure(stand: &Stand) -> Vec<Finding> {
     let surroundings = stand.surroundings("viewers", "ten");
-    let picture = as_annotated(Picture::of_belt(1280, 720));
+    let picture = as_annotated(&Picture::of_belt(1280, 720));
     let theatre = Theatre {
         viewer: Service::viewer(&surroundings),
         sender: Sender::open(&surroundings.brokers),
@@ -83,14 +83,15 @@ pub(crate) fn measure(stand: &Stand) -> Vec<Finding> {
 }
 
 /// As fine as the detector makes annotated pictures.
-fn as_annotated(picture: Picture) -> Picture {
+fn as_annotated(picture: &Picture) -> Picture {
     let mut encoder = JpegEncoder::new(DEFAULT_QUALITY).expect("an encoder");
     let jpeg = encoder
         .encode(&picture.decoded())
         .expect("a picture that fits");
     Picture {
+        width: picture.width,
+        height: picture.height,
         jpeg: jpeg.to_vec(),
-        ..picture
     }
 }
 
