@@ -67,6 +67,7 @@ async fn start_with(purpose: &str, default_model: &str, properties: &[String]) -
         },
         onnxruntime: None,
         max_loaded_models: 4,
+        live_share: 0.5,
         annotated_quality: 95,
         max_pixels: DEFAULT_MAX_PIXELS,
         run_limit: None,

@@ -154,6 +154,7 @@ fn models() -> DetectorConfig {
         load: LoadOptions::default(),
         onnxruntime: None,
         max_loaded_models: 4,
+        live_share: 0.5,
         annotated_quality: 80,
         max_pixels: DEFAULT_MAX_PIXELS,
         run_limit: None,

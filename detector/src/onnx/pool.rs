@@ -37,6 +37,12 @@ impl SessionPool {
             .collect::<Result<Vec<_>, _>>()?;
         let mut manifest = sessions[0].manifest().clone();
         manifest.max_batch_size *= sessions.len();
+        // Each session is given a preferred size.
+        let preferred = &mut manifest.queueing.preferred_sizes;
+        preferred.retain_mut(|size| {
+            *size *= sessions.len();
+            *size <= manifest.max_batch_size
+        });
         Ok(Self { manifest, sessions })
     }
 }

@@ -51,6 +51,11 @@ pub struct DetectorArgs {
     #[arg(long, env = "KADR_MAX_LOADED_MODELS", default_value_t = 4, value_name = "COUNT", value_parser = value_parser!(u8).range(2..))]
     pub max_loaded_models: u8,
 
+    /// The part of the models' time that cameras get while uploads wait, too; what one lane does not
+    /// need the other has
+    #[arg(long, env = "KADR_LIVE_SHARE", default_value_t = 0.5, value_name = "SHARE", value_parser = parse_share)]
+    pub live_share: f64,
+
     /// Quality of the annotated pictures, 1 to 100
     #[arg(long, env = "KADR_ANNOTATED_QUALITY", default_value_t = DEFAULT_QUALITY, value_name = "PERCENT", value_parser = value_parser!(u8).range(1..=100))]
     pub annotated_quality: u8,
@@ -93,11 +98,20 @@ impl DetectorArgs {
             tuning: self.tuning.clone(),
             onnxruntime: self.onnxruntime.clone(),
             max_loaded_models: self.max_loaded_models.into(),
+            live_share: self.live_share,
             annotated_quality: self.annotated_quality,
             max_pixels: self.max_frame_pixels,
             run_limit: self.run_limit,
         }
     }
+}
+
+/// Neither lane may be left with nothing.
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = text.trim().parse::<f64>().ok();
+    share
+        .filter(|share| (0.05..=0.95).contains(share))
+        .ok_or_else(|| "write a share from 0.05 to 0.95".to_owned())
 }
 
 fn parse_run_limit(text: &str) -> Result<Duration, String> {
@@ -150,6 +164,8 @@ mod tests {
             "2",
             "--run-limit",
             "1m 30s",
+            "--live-share",
+            "0.75",
         ];
         let command = parse(&flags).unwrap();
         let config = command.detector.config(&command.models);
@@ -159,6 +175,7 @@ mod tests {
         assert_eq!(config.load.session.threads, 3);
         assert_eq!(config.annotated_quality, 70);
         assert_eq!(config.max_loaded_models, 2);
+        assert!((config.live_share - 0.75).abs() < f64::EPSILON);
         assert_eq!(config.run_limit, Some(Duration::from_secs(90)));
     }
 
@@ -171,6 +188,8 @@ mod tests {
             ["--provider", "gpu"],
             ["--run-limit", "0s"],
             ["--run-limit", "5"],
+            ["--live-share", "0"],
+            ["--live-share", "50"],
         ] {
             let Err(error) = parse(&flags) else {
                 panic!("{flags:?} were taken");

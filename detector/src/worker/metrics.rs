@@ -1,5 +1,6 @@
 //! What the detector counts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,12 @@ use pipeline::{
     frame::Lane,
     service::{DropReason, Metrics, metrics::MetricsError},
 };
-use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
+use prometheus::{
+    CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts,
+};
 
 use super::runner::Cut;
+use super::shares::{PerLane, index};
 use crate::onnx::LoadOptions;
 
 /// Frames whose result was published, by `lane` and `model`.
@@ -32,6 +36,11 @@ pub const LOST_THREADS: &str = "kadr_detector_lost_threads";
 /// Age of the oldest frame that waits for the model, by `lane`; 0 when none does.
 pub const OLDEST_WAITING: &str = "kadr_detector_oldest_waiting_seconds";
 
+/// Frames that wait for a model, by `lane` and `model` as they ask for it.
+pub const WAITING: &str = "kadr_detector_waiting_frames";
+/// Time that models ran for a lane, by `lane`; while both have work it grows by their shares.
+pub const LANE_SECONDS_TOTAL: &str = "kadr_detector_lane_model_seconds_total";
+
 /// Handles to all of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Meters {
@@ -43,6 +52,8 @@ pub(crate) struct Meters {
     loaded: GaugeVec,
     oldest_waiting: [Gauge; 2],
     behind: [Gauge; 2],
+    waiting: GaugeVec,
+    lane_seconds: CounterVec,
     cut_runs: IntCounterVec,
     lost_threads: IntGauge,
     /// Provider and precision: asked for and not to be had is an error, so this is what is used.
@@ -99,6 +110,14 @@ impl Meters {
                 "Model runs that hang and could not be ended",
             )?)?,
             oldest_waiting: by_lane(OLDEST_WAITING, "Age of the oldest waiting frame")?,
+            waiting: metrics.register(GaugeVec::new(
+                Opts::new(WAITING, "Frames that wait for a model"),
+                &["lane", "model"],
+            )?)?,
+            lane_seconds: metrics.register(CounterVec::new(
+                Opts::new(LANE_SECONDS_TOTAL, "Time that models ran for a lane"),
+                &["lane"],
+            )?)?,
             behind: by_lane(BEHIND, "Age of the oldest frame that is not finished")?,
         })
     }
@@ -180,6 +199,25 @@ impl Meters {
         of_lane(&self.oldest_waiting, lane).set(age.as_secs_f64());
     }
 
+    /// Replaces what is known of the queues.
+    pub(crate) fn waiting(&self, lengths: &[(Lane, BTreeMap<String, usize>)]) {
+        self.waiting.reset();
+        for (lane, models) in lengths {
+            for (model, &frames) in models {
+                let labels = [lane.as_str(), model];
+                self.waiting.with_label_values(&labels).set(frames as f64);
+            }
+        }
+    }
+
+    /// A run is charged to the lanes with so many seconds each.
+    pub(crate) fn lane_time(&self, seconds: PerLane<f64>) {
+        for lane in [Lane::Durable, Lane::Live] {
+            let counter = self.lane_seconds.with_label_values(&[lane.as_str()]);
+            counter.inc_by(seconds[index(lane)]);
+        }
+    }
+
     pub(crate) fn behind(&self, lane: Lane, seconds: f64) {
         of_lane(&self.behind, lane).set(seconds);
     }
@@ -213,6 +251,15 @@ pub(crate) mod tests {
         meters.batch(&parts(2), 3);
         meters.oldest_waiting(Lane::Live, Duration::from_millis(1500));
         meters.behind(Lane::Durable, 2.5);
+        let waiting = |frames| {
+            [(
+                Lane::Durable,
+                BTreeMap::from([("parts".to_owned(), frames)]),
+            )]
+        };
+        meters.waiting(&waiting(7));
+        meters.waiting(&waiting(3));
+        meters.lane_time([0.25, 1.5]);
         meters.run_cut(&parts(2), Cut::Lost, 1);
         meters.loaded([parts(1), parts(2)].iter());
         meters.loaded([parts(2)].iter());
@@ -221,6 +268,8 @@ pub(crate) mod tests {
             "kadr_detector_batch_frames_sum{model=\"parts\",version=\"2\",service=\"detector\"} 3",
             "kadr_detector_behind_seconds{lane=\"durable\",service=\"detector\"} 2.5",
             "kadr_detector_cut_runs_total{how=\"lost\",model=\"parts\",version=\"2\",service=\"detector\"} 1",
+            "kadr_detector_lane_model_seconds_total{lane=\"live\",service=\"detector\"} 1.5",
+            "kadr_detector_waiting_frames{lane=\"durable\",model=\"parts\",service=\"detector\"} 3",
             "kadr_detector_lost_threads{service=\"detector\"} 1",
             "kadr_detector_oldest_waiting_seconds{lane=\"live\",service=\"detector\"} 1.5",
             "kadr_detector_loaded_model_info{model=\"parts\",precision=\"fp32\",provider=\"cpu\",version=\"2\",service=\"detector\"} 1",

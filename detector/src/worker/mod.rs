@@ -4,7 +4,8 @@
 //! between them:
 //!
 //! - [`args`]: the flags that only the detector has
-//! - `intake`: reads both lanes; `scheduler` says which frame is next
+//! - `intake`: reads both lanes; `scheduler` says which frame is next, `shares` whose turn it is,
+//!   `batching` how large a batch becomes
 //! - `decode`: JPEG to pixels, off the async threads
 //! - `model_thread`: the one place where models answer; `shelf` keeps the loaded ones,
 //!   [`rollout`](crate::rollout) says which version serves whom, `trial` counts how often a frame
@@ -15,6 +16,7 @@
 //! - [`metrics`]: what is counted on the way
 
 pub mod args;
+mod batching;
 mod decode;
 mod finish;
 mod intake;
@@ -25,6 +27,7 @@ mod publish;
 mod run_limit;
 mod runner;
 mod scheduler;
+mod shares;
 pub(crate) mod shelf;
 mod trial;
 
@@ -61,7 +64,8 @@ use publish::Publish;
 use run_limit::RunLimits;
 use runner::Runner;
 use scheduler::Scheduler;
-use shelf::{BatchSizes, OnnxStore, Shelf};
+use shares::Shares;
+use shelf::{BatchRules, OnnxStore, Shelf};
 
 /// The part of the shutdown's grace that is left for flushing when the stages had theirs.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -95,6 +99,9 @@ pub struct DetectorConfig {
     pub tuning: Option<PathBuf>,
     /// Models in memory, at least two.
     pub max_loaded_models: usize,
+    /// The part of the models' time that the live lane gets while both lanes have work, between 0
+    /// and 1.
+    pub live_share: f64,
     /// JPEG quality of the annotated pictures.
     pub annotated_quality: u8,
     /// Pixels that a frame may have.
@@ -155,7 +162,8 @@ pub fn start(
     let channels = Channels::new();
     let assembly = Assembly {
         meters: Meters::register(&context.metrics, &config.load)?,
-        batch_sizes: BatchSizes::default(),
+        batch_rules: BatchRules::default(),
+        shares: Shares::new(config.live_share),
         board: Board::default(),
         routes: Routes::default(),
         shadows: Shadows::new(RolloutMeters::register(&context.metrics)?),
@@ -180,6 +188,7 @@ pub fn start(
     let decode = Decode {
         chosen: channels.chosen.1,
         failures: channels.outcomes.0.clone(),
+        meters: assembly.meters.clone(),
         max_pixels: assembly.config.max_pixels,
         width,
     };
@@ -196,6 +205,7 @@ pub fn start(
         stop: assembly.context.shutdown.token(),
         runner: Runner::default(),
         limits: RunLimits::new(assembly.config.run_limit),
+        shares: assembly.shares.clone(),
         grace: GRACE,
     };
     let finish = Finish {
@@ -223,7 +233,8 @@ struct Assembly<'a> {
     bus: &'a Bus,
     context: Context,
     meters: Meters,
-    batch_sizes: BatchSizes,
+    batch_rules: BatchRules,
+    shares: Shares,
     board: Board,
     routes: Routes,
     shadows: Shadows,
@@ -256,10 +267,11 @@ impl Assembly<'_> {
 
     fn desk(&self, failures: mpsc::Sender<Outcome<Finished>>) -> Desk {
         Desk {
-            scheduler: Scheduler::new(ROOM),
+            scheduler: Scheduler::new(ROOM, self.shares.clone()),
             default_model: self.config.default_model.clone(),
             routes: self.routes.clone(),
-            batch_sizes: self.batch_sizes.clone(),
+            batch_rules: self.batch_rules.clone(),
+            is_ending: false,
             failures,
             meters: self.meters.clone(),
         }
@@ -282,7 +294,7 @@ impl Assembly<'_> {
 
     fn shelf(&self) -> Shelf<OnnxStore> {
         let capacity = self.config.max_loaded_models;
-        let told = (self.batch_sizes.clone(), self.board.clone());
+        let told = (self.batch_rules.clone(), self.board.clone());
         Shelf::new(self.store(), capacity, told)
     }
 

@@ -10,6 +10,7 @@ use pipeline::detections::ModelVersion;
 use pipeline::frame::{ModelRef, ModelSelector};
 use pipeline::service::shutdown::describe;
 
+use super::batching::BatchRule;
 use crate::model::Model;
 use crate::model::repository::{ModelReference, Repository, RepositoryError};
 use crate::onnx::{LoadOptions, Runtime, SessionPool};
@@ -49,7 +50,7 @@ pub(crate) struct Shelf<S> {
     loaded: Vec<Loaded>,
     /// What references to loaded models stand for, until routes say so.
     known: HashMap<ModelRef, ModelVersion>,
-    batch_sizes: BatchSizes,
+    batch_rules: BatchRules,
     board: Board,
     changes: usize,
 }
@@ -60,19 +61,19 @@ pub(crate) struct Loaded {
     pub(crate) model: Box<dyn Model>,
 }
 
-/// How many frames the loaded models take at once, for whoever makes batches.
+/// How frames for the loaded models are gathered, for whoever makes batches.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct BatchSizes(Arc<Mutex<HashMap<ModelRef, usize>>>);
+pub(crate) struct BatchRules(Arc<Mutex<HashMap<ModelRef, BatchRule>>>);
 
-impl BatchSizes {
-    /// One until the model is loaded.
-    pub(crate) fn of(&self, model: &ModelRef) -> usize {
-        let sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sizes.get(model).copied().unwrap_or(1)
+impl BatchRules {
+    /// One by one until the model is loaded.
+    pub(crate) fn of(&self, model: &ModelRef) -> BatchRule {
+        let rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.get(model).cloned().unwrap_or_default()
     }
 
-    fn replace(&self, sizes: HashMap<ModelRef, usize>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sizes;
+    fn replace(&self, rules: HashMap<ModelRef, BatchRule>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 }
 
@@ -81,14 +82,14 @@ impl<S: Store> Shelf<S> {
     pub(crate) fn new(
         store: S,
         capacity: usize,
-        (batch_sizes, board): (BatchSizes, Board),
+        (batch_rules, board): (BatchRules, Board),
     ) -> Self {
         Self {
             store,
             capacity: capacity.max(2),
             loaded: Vec::new(),
             known: HashMap::new(),
-            batch_sizes,
+            batch_rules,
             board,
             changes: 0,
         }
@@ -239,23 +240,23 @@ impl<S: Store> Shelf<S> {
     }
 
     fn tell(&self) {
-        self.tell_batch_sizes();
+        self.tell_batch_rules();
         self.board.report(self.names().cloned());
     }
 
-    fn tell_batch_sizes(&self) {
-        let size_of = |name: &ModelVersion| {
+    fn tell_batch_rules(&self) {
+        let rule_of = |name: &ModelVersion| {
             let loaded = self.loaded.iter().find(|loaded| loaded.name == *name);
-            loaded.map(|loaded| loaded.model.manifest().max_batch_size)
+            loaded.map(|loaded| BatchRule::of(loaded.model.manifest()))
         };
-        let sizes = self.known.iter();
-        let sizes = sizes.filter_map(|(wanted, name)| Some((wanted.clone(), size_of(name)?)));
+        let rules = self.known.iter();
+        let rules = rules.filter_map(|(wanted, name)| Some((wanted.clone(), rule_of(name)?)));
         // Routed frames ask by version, the first of them before it is known here.
         let by_version = self.names().filter_map(|name| {
             let wanted: ModelRef = name.name.parse().ok()?;
-            Some((wanted.at(name.version), size_of(name)?))
+            Some((wanted.at(name.version), rule_of(name)?))
         });
-        self.batch_sizes.replace(sizes.chain(by_version).collect());
+        self.batch_rules.replace(rules.chain(by_version).collect());
     }
 }
 

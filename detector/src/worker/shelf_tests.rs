@@ -140,12 +140,16 @@ fn wanted(text: &str) -> ModelRef {
     text.parse().unwrap()
 }
 
-fn shelf(capacity: usize) -> (Shelf<FakeStore>, Arc<Mutex<Vec<String>>>, BatchSizes) {
+fn shelf(capacity: usize) -> (Shelf<FakeStore>, Arc<Mutex<Vec<String>>>, BatchRules) {
     let store = FakeStore::default();
     let loads = Arc::clone(&store.loads);
-    let sizes = BatchSizes::default();
-    let told = (sizes.clone(), Board::default());
-    (Shelf::new(store, capacity, told), loads, sizes)
+    let rules = BatchRules::default();
+    let told = (rules.clone(), Board::default());
+    (Shelf::new(store, capacity, told), loads, rules)
+}
+
+fn size(rules: &BatchRules, model: &ModelRef) -> usize {
+    rules.of(model).max_size
 }
 
 #[test]
@@ -182,14 +186,20 @@ fn the_default_model_is_never_put_away() {
 
 #[test]
 fn batch_sizes_are_known_while_a_model_is_loaded() {
-    let (mut shelf, _, sizes) = shelf(2);
-    assert_eq!(sizes.of(&wanted("m1")), 1, "nothing is known yet");
+    let (mut shelf, _, rules) = shelf(2);
+    assert_eq!(size(&rules, &wanted("m1")), 1, "nothing is known yet");
     shelf.get(&wanted("m1")).unwrap();
     shelf.get(&wanted("m1@1")).unwrap();
-    assert_eq!((sizes.of(&wanted("m1")), sizes.of(&wanted("m1@1"))), (4, 4));
+    assert_eq!(
+        (size(&rules, &wanted("m1")), size(&rules, &wanted("m1@1"))),
+        (4, 4)
+    );
     shelf.get(&wanted("m2")).unwrap();
     shelf.get(&wanted("m3")).unwrap();
-    assert_eq!((sizes.of(&wanted("m1")), sizes.of(&wanted("m3"))), (1, 4));
+    assert_eq!(
+        (size(&rules, &wanted("m1")), size(&rules, &wanted("m3"))),
+        (1, 4)
+    );
 }
 
 #[test]
@@ -245,14 +255,14 @@ fn the_repository_says_what_there_is_and_not_where() {
 
 #[test]
 fn a_model_that_is_taken_comes_back_or_is_loaded_anew() {
-    let (mut shelf, loads, sizes) = shelf(2);
+    let (mut shelf, loads, rules) = shelf(2);
     let taken = shelf.take(&wanted("m1")).unwrap();
     shelf.put_back(taken);
     let taken = shelf.take(&wanted("m1")).unwrap();
     assert_eq!(loads.lock().unwrap().len(), 1, "it was there");
     shelf.forget(&taken.name);
     assert_eq!(shelf.names().count(), 0);
-    assert_eq!(sizes.of(&wanted("m1")), 1, "nothing is known of it");
+    assert_eq!(size(&rules, &wanted("m1")), 1, "nothing is known of it");
     shelf.get(&wanted("m1")).unwrap();
     assert_eq!(loads.lock().unwrap().len(), 2);
 }
@@ -297,7 +307,7 @@ fn where_the_newest_cannot_be_loaded_the_next_newest_stands_in_and_it_is_told() 
 
 #[test]
 fn a_delivered_model_takes_the_place_of_its_like() {
-    let (mut shelf, loads, sizes) = shelf(2);
+    let (mut shelf, loads, rules) = shelf(2);
     shelf.get(&wanted("m1")).unwrap();
     let fresh = shelf.store.load(&ModelVersion {
         name: "m1".to_owned(),
@@ -309,10 +319,10 @@ fn a_delivered_model_takes_the_place_of_its_like() {
         .deliver(Delivery::Put(name.clone(), fresh.unwrap()));
     shelf.get(&wanted("m1")).unwrap();
     assert_eq!((shelf.names().count(), shelf.changes()), (1, 2));
-    assert_eq!(sizes.of(&wanted("m1@1")), 4, "routed frames ask so");
+    assert_eq!(size(&rules, &wanted("m1@1")), 4, "routed frames ask so");
     shelf.board.deliver(Delivery::Drop(name));
     shelf.take_deliveries();
-    assert_eq!((shelf.names().count(), sizes.of(&wanted("m1"))), (0, 1));
+    assert_eq!((shelf.names().count(), size(&rules, &wanted("m1"))), (0, 1));
     shelf.get(&wanted("m1")).unwrap();
     assert_eq!(loads.lock().unwrap().len(), 3);
 }

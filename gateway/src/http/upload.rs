@@ -56,6 +56,7 @@ struct Outgoing {
     picture: Picture,
     model: Option<ModelRef>,
     draw: DrawWishes,
+    deadline_ms: Option<u32>,
     trace: Option<TraceContext>,
 }
 
@@ -103,6 +104,7 @@ impl Gateway {
             picture: self.convert(sent.picture).await?,
             model,
             draw: wishes.draw,
+            deadline_ms: wishes.deadline_ms,
             trace,
         };
         let id = FrameId::new();
@@ -189,6 +191,7 @@ impl Gateway {
             id,
             model: outgoing.model,
             draw: outgoing.draw,
+            deadline_ms: outgoing.deadline_ms,
             carried: Carried {
                 trace: outgoing.trace,
                 ..Carried::default()

@@ -81,6 +81,8 @@ pub(super) struct RawThresholds {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBatching {
     pub(super) max_batch_size: Option<Spanned<usize>>,
+    pub(super) max_queue_delay_ms: Option<Spanned<u64>>,
+    pub(super) preferred_batch_sizes: Option<Spanned<Vec<usize>>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -101,6 +101,7 @@ fn a_segmentation_manifest_is_read_whole() {
             },
             draw: DrawWishes::default(),
             max_batch_size: 1,
+            queueing: Queueing::default(),
             files: Files {
                 fp32: "model.onnx".to_owned(),
                 int8: Some("model.int8.onnx".to_owned()),
@@ -140,6 +141,31 @@ fn a_classifier_manifest_is_read_with_its_defaults() {
     assert!(manifest.thresholds.score.abs() < f32::EPSILON);
     assert_eq!(manifest.max_batch_size, 32);
     assert_eq!(manifest.files.int8, None);
+}
+
+#[test]
+fn batches_may_wait_and_have_preferred_sizes() {
+    let with = |more: &str| {
+        let batching = format!("max_batch_size = 32\n{more}");
+        parse(&PART_KIND.replace("max_batch_size = 32", &batching))
+    };
+    let queueing = with("max_queue_delay_ms = 5\npreferred_batch_sizes = [16, 4, 16]");
+    let expected = Queueing {
+        max_delay: Duration::from_millis(5),
+        preferred_sizes: vec![4, 16],
+    };
+    assert_eq!(queueing.unwrap().queueing, expected);
+    assert_eq!(with("").unwrap().queueing, Queueing::default());
+    for (wrong, advice) in [
+        ("max_queue_delay_ms = 1001", "from 0 to 1000"),
+        ("preferred_batch_sizes = [33]", "which is 32"),
+        ("preferred_batch_sizes = [0, 4]", "from 1"),
+        ("preferred_batch_sizes = []", "from 1"),
+        ("max_queue_delay_microseconds = 5", "max_queue_delay_ms"),
+    ] {
+        let error = with(wrong).unwrap_err().to_string();
+        assert!(error.contains(":16: ") && error.contains(advice), "{error}");
+    }
 }
 
 #[test]
