@@ -17,6 +17,7 @@ pub struct SessionPool {
     /// Of the whole: as many frames as all sessions take together.
     manifest: Manifest,
     sessions: Vec<OnnxModel>,
+    memory_bytes: u64,
 }
 
 impl SessionPool {
@@ -43,7 +44,16 @@ impl SessionPool {
             *size *= sessions.len();
             *size <= manifest.max_batch_size
         });
-        Ok(Self { manifest, sessions })
+        Ok(Self {
+            manifest,
+            sessions,
+            memory_bytes: 0,
+        })
+    }
+
+    /// Notes what the model was seen to take.
+    pub fn note_memory(&mut self, bytes: u64) {
+        self.memory_bytes = bytes;
     }
 }
 
@@ -54,6 +64,10 @@ impl Model for SessionPool {
 
     fn version(&self) -> u32 {
         self.sessions[0].version()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError> {

@@ -15,6 +15,7 @@ use prometheus::{
 
 use super::runner::Cut;
 use super::shares::{PerLane, index};
+use super::shelf::Room;
 use crate::onnx::LoadOptions;
 
 /// Frames whose result was published, by `lane` and `model`.
@@ -27,6 +28,10 @@ pub const STAGE: &str = "kadr_detector_stage_seconds";
 pub const BATCH: &str = "kadr_detector_batch_frames";
 /// 1 for each loaded model, by `model`, `version`, and the `provider` and `precision` it runs with.
 pub const LOADED: &str = "kadr_detector_loaded_model_info";
+/// What each loaded model was seen to take of memory, by `model` and `version`.
+pub const MEMORY: &str = "kadr_detector_model_memory_bytes";
+/// Models put away to make room, by `model`, `version` and `reason`: `count` or `memory`.
+pub const EVICTIONS_TOTAL: &str = "kadr_detector_model_evictions_total";
 /// How far a lane is behind, from Kafka to the commit, by `lane`; 0 when nothing is left.
 pub const BEHIND: &str = "kadr_detector_behind_seconds";
 /// Model runs that were cut short, by `model`, `version` and `how`: `ended`, `lost` or `panicked`.
@@ -50,6 +55,8 @@ pub(crate) struct Meters {
     stage: HistogramVec,
     batch: HistogramVec,
     loaded: GaugeVec,
+    memory: GaugeVec,
+    evictions: IntCounterVec,
     oldest_waiting: [Gauge; 2],
     behind: [Gauge; 2],
     waiting: GaugeVec,
@@ -100,6 +107,15 @@ impl Meters {
                 Opts::new(LOADED, "Loaded models"),
                 &["model", "version", "provider", "precision"],
             )?)?,
+            memory: metrics.register(GaugeVec::new(
+                Opts::new(MEMORY, "Memory of loaded models"),
+                &["model", "version"],
+            )?)?,
+            evictions: counter(
+                EVICTIONS_TOTAL,
+                "Models put away to make room",
+                &["model", "version", "reason"],
+            )?,
             cut_runs: counter(
                 CUT_RUNS_TOTAL,
                 "Model runs cut short",
@@ -185,14 +201,25 @@ impl Meters {
         self.lost_threads.set(lost as i64);
     }
 
-    pub(crate) fn loaded<'a>(&self, models: impl Iterator<Item = &'a ModelVersion>) {
+    /// Replaces what is known of loaded models; each with what it takes of memory.
+    pub(crate) fn loaded<'a>(&self, models: impl Iterator<Item = (&'a ModelVersion, u64)>) {
         self.loaded.reset();
-        for model in models {
+        self.memory.reset();
+        for (model, bytes) in models {
             let version = model.version.to_string();
             let [provider, precision] = &*self.runs_with;
             let labels = [&*model.name, &*version, provider, precision];
             self.loaded.with_label_values(&labels).set(1.0);
+            let memory = self.memory.with_label_values(&[&*model.name, &*version]);
+            memory.set(bytes as f64);
         }
+    }
+
+    /// A model was put away to make room.
+    pub(crate) fn evicted(&self, model: &ModelVersion, room: Room) {
+        let version = model.version.to_string();
+        let labels = [&*model.name, &*version, room.as_str()];
+        self.evictions.with_label_values(&labels).inc();
     }
 
     pub(crate) fn oldest_waiting(&self, lane: Lane, age: Duration) {
@@ -261,8 +288,9 @@ pub(crate) mod tests {
         meters.waiting(&waiting(3));
         meters.lane_time([0.25, 1.5]);
         meters.run_cut(&parts(2), Cut::Lost, 1);
-        meters.loaded([parts(1), parts(2)].iter());
-        meters.loaded([parts(2)].iter());
+        meters.loaded([(&parts(1), 5), (&parts(2), 5)].into_iter());
+        meters.loaded([(&parts(2), 7)].into_iter());
+        meters.evicted(&parts(2), Room::Memory);
         let text = metrics.to_text().unwrap();
         for line in [
             "kadr_detector_batch_frames_sum{model=\"parts\",version=\"2\",service=\"detector\"} 3",
@@ -270,6 +298,8 @@ pub(crate) mod tests {
             "kadr_detector_cut_runs_total{how=\"lost\",model=\"parts\",version=\"2\",service=\"detector\"} 1",
             "kadr_detector_lane_model_seconds_total{lane=\"live\",service=\"detector\"} 1.5",
             "kadr_detector_waiting_frames{lane=\"durable\",model=\"parts\",service=\"detector\"} 3",
+            "kadr_detector_model_memory_bytes{model=\"parts\",version=\"2\",service=\"detector\"} 7",
+            "kadr_detector_model_evictions_total{model=\"parts\",reason=\"memory\",version=\"2\",service=\"detector\"} 1",
             "kadr_detector_lost_threads{service=\"detector\"} 1",
             "kadr_detector_oldest_waiting_seconds{lane=\"live\",service=\"detector\"} 1.5",
             "kadr_detector_loaded_model_info{model=\"parts\",precision=\"fp32\",provider=\"cpu\",version=\"2\",service=\"detector\"} 1",

@@ -7,7 +7,8 @@
 //! - `intake`: reads both lanes; `scheduler` says which frame is next, `shares` whose turn it is,
 //!   `batching` how large a batch becomes
 //! - `decode`: JPEG to pixels, off the async threads
-//! - `model_thread`: the one place where models answer; `shelf` keeps the loaded ones,
+//! - `model_thread`: the one place where models answer; `shelf` keeps the loaded ones within what
+//!   `memory` allows, `onnx_store` loads them,
 //!   [`rollout`](crate::rollout) says which version serves whom, `trial` counts how often a frame
 //!   was tried, `runner` ends a run that takes longer than `run_limit` says
 //! - `finish`: draws and encodes, off the async threads
@@ -21,8 +22,10 @@ mod decode;
 mod finish;
 mod intake;
 mod job;
+pub(crate) mod memory;
 pub mod metrics;
 mod model_thread;
+mod onnx_store;
 mod publish;
 mod run_limit;
 mod runner;
@@ -49,6 +52,7 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
+use crate::model::manifest::SessionWishes;
 use crate::model::repository::Repository;
 use crate::onnx::LoadOptions;
 use crate::rollout::metrics::RolloutMeters;
@@ -58,14 +62,16 @@ use decode::Decode;
 use finish::Finish;
 use intake::{Desk, INTAKE_DEADLINE, Intake, ROOM};
 use job::{Finished, Outcome, Predicted};
+use memory::Seen;
 use metrics::Meters;
 use model_thread::{Batch, GRACE, LostThreads, MODEL_DEADLINE, ModelThread};
+use onnx_store::OnnxStore;
 use publish::Publish;
 use run_limit::RunLimits;
 use runner::Runner;
 use scheduler::Scheduler;
 use shares::Shares;
-use shelf::{BatchRules, OnnxStore, Shelf};
+use shelf::{BatchRules, Shelf};
 
 /// The part of the shutdown's grace that is left for flushing when the stages had theirs.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -93,12 +99,15 @@ pub struct DetectorConfig {
     pub load: LoadOptions,
     /// The ONNX Runtime library, instead of the one that is found.
     pub onnxruntime: Option<PathBuf>,
-    /// Sessions of a model side by side; none means as `detector tune` found best, or else one.
-    pub sessions: Option<usize>,
+    /// Sessions, operators at a time, spinning and arena, where flags say so; else it is the model's
+    /// to wish, then as `detector tune` found best.
+    pub asked: SessionWishes,
     /// What `detector tune` has written; none means the file beside the models.
     pub tuning: Option<PathBuf>,
     /// Models in memory, at least two.
     pub max_loaded_models: usize,
+    /// Memory that all models together may take; none means without a limit.
+    pub model_memory_budget: Option<u64>,
     /// The part of the models' time that the live lane gets while both lanes have work, between 0
     /// and 1.
     pub live_share: f64,
@@ -164,7 +173,8 @@ pub fn start(
         meters: Meters::register(&context.metrics, &config.load)?,
         batch_rules: BatchRules::default(),
         shares: Shares::new(config.live_share),
-        board: Board::default(),
+        board: Board::with_budget(config.model_memory_budget),
+        seen: Seen::default(),
         routes: Routes::default(),
         shadows: Shadows::new(RolloutMeters::register(&context.metrics)?),
         config,
@@ -236,6 +246,7 @@ struct Assembly<'a> {
     batch_rules: BatchRules,
     shares: Shares,
     board: Board,
+    seen: Seen,
     routes: Routes,
     shadows: Shadows,
 }
@@ -287,7 +298,8 @@ impl Assembly<'_> {
             repository: Repository::new(&self.config.models),
             library: self.config.onnxruntime.clone(),
             options: self.config.load.clone(),
-            sessions: self.config.sessions,
+            asked: self.config.asked,
+            seen: self.seen.clone(),
             tuning: self.tuning_file(),
         }
     }

@@ -122,6 +122,7 @@ impl<S: Store + 'static> ModelThread<S> {
             let next = async { timeout(HEARTBEAT, self.batches.recv()).await };
             let Ok(next) = self.runtime.block_on(next) else {
                 self.shelf.take_deliveries();
+                self.tell_shelf();
                 continue;
             };
             let Some(batch) = next else {
@@ -147,6 +148,13 @@ impl<S: Store + 'static> ModelThread<S> {
             )
         });
         self.part.ready_with(remark.as_deref());
+    }
+
+    fn tell_shelf(&mut self) {
+        self.meters.loaded(self.shelf.memory());
+        for (model, room) in self.shelf.take_evictions() {
+            self.meters.evicted(&model, room);
+        }
     }
 
     fn show_shadows(&self, answers: &[Outcome<Predicted>]) {
@@ -179,7 +187,7 @@ impl<S: Store + 'static> ModelThread<S> {
         self.part.starting(&step);
         match self.shelf.load_default(&self.default_model) {
             Ok(_) => {
-                self.meters.loaded(self.shelf.names());
+                self.tell_shelf();
                 true
             }
             Err(error) => {
@@ -207,7 +215,7 @@ impl<S: Store + 'static> ModelThread<S> {
             }
         }
         if self.shelf.changes() != changes {
-            self.meters.loaded(self.shelf.names());
+            self.tell_shelf();
         }
         drop(reservation);
         outcomes.extend(trials.into_iter().map(Trial::outcome));

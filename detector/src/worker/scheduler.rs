@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::frame::{Lane, ModelRef, SourceId};
 
 use super::batching::BatchRule;
-use super::shares::{Reservation, Shares, other};
+use super::shares::{PerLane, Reservation, Shares, index, other};
 
 /// What the scheduler has to know about a frame.
 pub(crate) trait Waiting {
@@ -51,6 +51,8 @@ pub(crate) struct Scheduler<T> {
     durable: VecDeque<Queued<T>>,
     /// So many of the first durable frames have been overtaken.
     owed: usize,
+    /// Lanes whose first frame was overtaken by one that joined a batch of the other lane.
+    overtaken: PerLane<bool>,
 }
 
 /// A frame, and since when it waits; one that took another's place waits as long as that one.
@@ -95,6 +97,7 @@ impl<T: Waiting> Scheduler<T> {
             live: VecDeque::new(),
             durable: VecDeque::new(),
             owed: 0,
+            overtaken: [false; 2],
         }
     }
 
@@ -173,6 +176,7 @@ impl<T: Waiting> Scheduler<T> {
             size,
         } = self.plan(now, rule_of).ok()?;
         let first = self.remove(first_lane, position)?;
+        self.overtaken[index(first_lane)] = false;
         let model = first.model().clone();
         let mut turn = self.shares.turn(&model);
         turn.join(first_lane);
@@ -181,6 +185,7 @@ impl<T: Waiting> Scheduler<T> {
             let lanes = [turn.next(), other(turn.next())];
             let found = lanes.into_iter().find_map(|lane| {
                 let position = self.fitting(lane, &model).next()?;
+                self.overtaken[index(lane)] |= lane != first_lane && position > 0;
                 Some((lane, self.remove(lane, position)?))
             });
             let Some((lane, frame)) = found else {
@@ -219,7 +224,7 @@ impl<T: Waiting> Scheduler<T> {
         rule_of: impl Fn(&ModelRef) -> BatchRule,
     ) -> Result<Plan, Option<Timestamp>> {
         let mut earliest: Option<Timestamp> = None;
-        let lane = self.shares.next();
+        let lane = self.next_lane();
         for lane in [lane, other(lane)] {
             for position in self.heads(lane) {
                 let head = &self.lane(lane)[position].frame;
@@ -238,6 +243,16 @@ impl<T: Waiting> Scheduler<T> {
             }
         }
         Err(earliest)
+    }
+
+    /// The lane whose turn it is to begin a batch. One that had its part by joining the batches of
+    /// the other still begins one for whoever does not fit there.
+    fn next_lane(&self) -> Lane {
+        match self.overtaken {
+            [true, false] => Lane::Durable,
+            [false, true] => Lane::Live,
+            _ => self.shares.next(),
+        }
     }
 
     /// How large the batch that begins with this frame is now, or until when it waits for more.

@@ -129,7 +129,7 @@ impl Shares {
     pub(crate) fn reserve(&self, first: Lane, turn: &Turn) -> Reservation {
         let mut account = self.lock();
         account.now = account.paid[index(first)];
-        account.last = turn.last;
+        account.last = first;
         let mut held = [0.0; 2];
         for (lane, held) in held.iter_mut().enumerate() {
             let seconds = turn.frames[lane] as f64 * turn.seconds_a_frame;

@@ -6,6 +6,7 @@
 mod input;
 mod output;
 mod raw;
+mod session;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -16,12 +17,19 @@ use serde::Deserialize;
 
 pub use input::{Channels, InputSpec, Layout, Range, Resize};
 pub use output::{Clash, Convention, OutputNames, OutputSpec, ScoreFunction, Thresholds};
+pub use session::SessionWishes;
 
 /// Batches larger than this are a mistake in the manifest, not a wish.
 pub const MAX_BATCH_SIZE: usize = 256;
 
 /// Frames that wait longer for company are a mistake in the manifest.
 pub const MAX_QUEUE_DELAY: Duration = Duration::from_secs(1);
+
+/// More copies of a model than any machine has use for.
+pub const MAX_SESSIONS: usize = 64;
+
+/// More threads than any machine has use for.
+pub const MAX_THREADS: usize = 1024;
 
 /// Edges of the network's input larger than this are a mistake in the manifest.
 pub const MAX_INPUT_EDGE: u32 = 8192;
@@ -49,6 +57,8 @@ pub struct Manifest {
     pub max_batch_size: usize,
     /// What a batch may wait for.
     pub queueing: Queueing,
+    /// Threads, sessions and memory.
+    pub session: SessionWishes,
     /// The files of a version folder.
     pub files: Files,
     /// The classes, in the network's order.

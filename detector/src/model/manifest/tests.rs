@@ -102,6 +102,7 @@ fn a_segmentation_manifest_is_read_whole() {
             draw: DrawWishes::default(),
             max_batch_size: 1,
             queueing: Queueing::default(),
+            session: SessionWishes::default(),
             files: Files {
                 fp32: "model.onnx".to_owned(),
                 int8: Some("model.int8.onnx".to_owned()),
@@ -165,6 +166,40 @@ fn batches_may_wait_and_have_preferred_sizes() {
     ] {
         let error = with(wrong).unwrap_err().to_string();
         assert!(error.contains(":16: ") && error.contains(advice), "{error}");
+    }
+}
+
+#[test]
+fn threads_sessions_and_memory_are_the_models_to_wish() {
+    let with =
+        |wishes: &str| parse(&PARTS.replace("[files]", &format!("[session]\n{wishes}\n[files]")));
+    let wishes = with("threads = 2\nspinning = true\nmemory = \"512MiB\"");
+    let expected = SessionWishes {
+        threads: Some(2),
+        spinning: Some(true),
+        memory_bytes: Some(512 << 20),
+        ..SessionWishes::default()
+    };
+    assert_eq!(wishes.unwrap().session, expected);
+    let asked = SessionWishes {
+        threads: Some(3),
+        arena: Some(true),
+        ..SessionWishes::default()
+    };
+    let both = asked.or(expected);
+    assert_eq!(
+        (both.threads, both.spinning, both.arena),
+        (Some(3), Some(true), Some(true))
+    );
+    for (wrong, advice) in [
+        ("sessions = 0", "from 1 to 64"),
+        ("inter_threads = 2000", "from 1 to 1024"),
+        ("memory = \"much\"", "512MiB"),
+        ("memory = \"0B\"", "512MiB"),
+        ("thread = 1", "threads"),
+    ] {
+        let error = with(wrong).unwrap_err().to_string();
+        assert!(error.contains(":22: ") && error.contains(advice), "{error}");
     }
 }
 

@@ -3,6 +3,7 @@
 mod batching;
 mod input;
 mod output;
+mod session;
 
 use std::collections::HashSet;
 use std::ops::Range as ByteRange;
@@ -15,6 +16,7 @@ use super::{Files, Label, MAX_LABELS, Manifest};
 use batching::{validate_batching, validate_queueing};
 use input::validate_input;
 use output::{check_convention, validate_output, validate_thresholds};
+use session::validate_session;
 
 /// What is wrong, where in the text, and what to write instead.
 #[derive(Debug)]
@@ -53,6 +55,7 @@ impl TryFrom<RawManifest> for Manifest {
             thresholds,
             max_batch_size,
             queueing,
+            session: validate_session(&raw.session)?,
             files: Files {
                 fp32: file_name(raw.files.fp32)?,
                 int8: raw.files.int8.map(file_name).transpose()?,
