@@ -155,7 +155,9 @@ fn span_of(span: otlp::Span, service: &str, bearer: &str) -> Span {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+    bytes
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 fn facts_of(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {

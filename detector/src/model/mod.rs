@@ -45,6 +45,11 @@ pub trait Model: Send {
     /// asks again, one by one.
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError>;
 
+    /// Bytes of memory that it was seen to take; 0 where nobody looked.
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+
     /// What ends a run from another thread; without one a run cannot be ended.
     fn interrupter(&self) -> Interrupter {
         Interrupter::default()

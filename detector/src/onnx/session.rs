@@ -311,6 +311,8 @@ fn configure(
     Ok(builder
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.threads)?
+        .with_parallel_execution(options.inter_threads > 1)?
+        .with_inter_threads(options.inter_threads.max(1))?
         .with_intra_op_spinning(options.spinning)?
         .with_inter_op_spinning(options.spinning)?
         // Patterns are remembered for every input shape, and frames come in any.

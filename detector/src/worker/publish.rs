@@ -309,6 +309,7 @@ fn drop_reason(kind: &FailureKind) -> DropReason {
         FailureKind::BadImage => DropReason::Undecodable,
         FailureKind::TooBig => DropReason::TooBig,
         FailureKind::ModelFailed => DropReason::ModelFailed,
+        FailureKind::Deadline => DropReason::Deadline,
         // A model that does not exist is a mistake in the record, too.
         FailureKind::BadRecord | FailureKind::UnknownModel | FailureKind::Other(_) => {
             DropReason::BadRecord

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pipeline::detections::ModelVersion;
 use pipeline::draw::{DrawWishes, Drawing};
+use pipeline::frame::Lane;
 use pipeline::kafka::Received;
 use pipeline::record::FailureKind;
 
@@ -51,6 +52,10 @@ impl Trial {
             picture: Arc::new(picture),
             verdict: None,
         }
+    }
+
+    pub(super) fn lane(&self) -> Lane {
+        self.frame.value().origin.lane
     }
 
     pub(super) fn is_decided(&self) -> bool {

@@ -65,6 +65,7 @@ struct Outgoing {
     picture: Picture,
     model: Option<ModelRef>,
     draw: DrawWishes,
+    deadline_ms: Option<u32>,
     trace: Option<TraceContext>,
 }
 
@@ -135,6 +136,7 @@ impl Gateway {
             picture: span.around("convert", self.convert(sent.picture)).await?,
             model,
             draw: wishes.draw,
+            deadline_ms: wishes.deadline_ms,
             trace: span.trace().cloned(),
         };
         let id = FrameId::new();
@@ -222,6 +224,7 @@ impl Gateway {
             id,
             model: outgoing.model,
             draw: outgoing.draw,
+            deadline_ms: outgoing.deadline_ms,
             carried: Carried {
                 trace: outgoing.trace,
                 ..Carried::default()

@@ -16,6 +16,8 @@ pub(super) struct RawManifest {
     pub(super) thresholds: RawThresholds,
     #[serde(default)]
     pub(super) batching: RawBatching,
+    #[serde(default)]
+    pub(super) session: RawSession,
     pub(super) files: RawFiles,
     pub(super) labels: Spanned<Vec<RawLabel>>,
     #[serde(default)]
@@ -81,6 +83,19 @@ pub(super) struct RawThresholds {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBatching {
     pub(super) max_batch_size: Option<Spanned<usize>>,
+    pub(super) max_queue_delay_ms: Option<Spanned<u64>>,
+    pub(super) preferred_batch_sizes: Option<Spanned<Vec<usize>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSession {
+    pub(super) sessions: Option<Spanned<usize>>,
+    pub(super) threads: Option<Spanned<usize>>,
+    pub(super) inter_threads: Option<Spanned<usize>>,
+    pub(super) spinning: Option<bool>,
+    pub(super) arena: Option<bool>,
+    pub(super) memory: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

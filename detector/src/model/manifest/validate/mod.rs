@@ -1,7 +1,9 @@
 //! The one conversion from what `model.toml` says to what the detector relies on.
 
+mod batching;
 mod input;
 mod output;
+mod session;
 
 use std::collections::HashSet;
 use std::ops::Range as ByteRange;
@@ -11,8 +13,10 @@ use toml::Spanned;
 
 use super::raw::{RawLabel, RawManifest};
 use super::{Files, Label, MAX_LABELS, Manifest};
+use batching::{validate_batching, validate_queueing};
 use input::validate_input;
-use output::{check_convention, validate_batching, validate_output, validate_thresholds};
+use output::{check_convention, validate_output, validate_thresholds};
+use session::validate_session;
 
 /// What is wrong, where in the text, and what to write instead.
 #[derive(Debug)]
@@ -39,6 +43,7 @@ impl TryFrom<RawManifest> for Manifest {
         check_name(&raw.name)?;
         let task = *raw.task.get_ref();
         let max_batch_size = validate_batching(&raw)?;
+        let queueing = validate_queueing(&raw.batching, max_batch_size)?;
         check_convention(&raw, max_batch_size)?;
         let thresholds = validate_thresholds(task, &raw.thresholds)?;
         let labels = validate_labels(raw.labels)?;
@@ -49,6 +54,8 @@ impl TryFrom<RawManifest> for Manifest {
             output: validate_output(task, raw.output, labels.len())?,
             thresholds,
             max_batch_size,
+            queueing,
+            session: validate_session(&raw.session)?,
             files: Files {
                 fp32: file_name(raw.files.fp32)?,
                 int8: raw.files.int8.map(file_name).transpose()?,
