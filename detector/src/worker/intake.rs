@@ -25,14 +25,9 @@ use super::{
     job::{Finished, Job, Origin, Outcome, give_up},
     metrics::Meters,
     model_thread::{Batch, keeping_alive},
-<<<<<<< HEAD
-    scheduler::{Pushed, Room, Scheduler},
-    shelf::BatchSizes,
-    trace::FrameTrace,
-=======
     scheduler::{Pushed, Room, Scheduler, Taken},
     shelf::BatchRules,
->>>>>>> lanes
+    trace::FrameTrace,
 };
 use crate::rollout::Routes;
 

@@ -384,6 +384,7 @@ async fn a_deadline_goes_with_the_picture_and_its_end_is_told_to_who_waits() {
             submission: None,
             kind: FailureKind::Deadline.to_string(),
             message: "it was to be looked at within 1s 500ms".to_owned(),
+            trace: None,
         };
         gateway.outcomes.note(frame.id, Fate::Failed(failure));
         frame.deadline_ms
