@@ -21,6 +21,7 @@ pub mod manifest;
 pub mod paste;
 pub mod preprocess;
 pub mod repository;
+mod resample;
 pub mod signature;
 pub mod tensor;
 
@@ -93,9 +94,6 @@ pub enum Prediction {
 /// Why there is no prediction.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The images cannot be made network input: they are at fault, not the model.
-    #[error(transparent)]
-    Input(#[from] preprocess::PreprocessError),
     /// The network's answer does not follow its manifest: no image will do better.
     #[error(transparent)]
     Output(#[from] decode::OutputError),

@@ -1,11 +1,8 @@
 //! From a decoded frame to the numbers that a network is fed: resize, channel order, range.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-
 use super::geometry::{Placement, Size};
 use super::manifest::{Channels, InputSpec, Range, Resize};
+use super::resample::Resampler;
 use super::tensor::{Lane, TensorBuffer};
 use crate::image::RgbImage;
 
@@ -18,20 +15,10 @@ pub struct Preprocessor {
     resize: Resize,
     channels: Channels,
     is_interleaved: bool,
-    algorithm: ResizeAlg,
     /// Tensor value = pixel byte × gain + bias, per channel of the tensor.
     gain_and_bias: [(f32, f32); 3],
-    resizer: Resizer,
+    resampler: Resampler,
     resized: Vec<u8>,
-}
-
-/// Why a frame cannot be made network input.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot resize a {frame_width}x{frame_height} frame: {reason}")]
-pub struct PreprocessError {
-    frame_width: u32,
-    frame_height: u32,
-    reason: String,
 }
 
 impl Preprocessor {
@@ -49,41 +36,32 @@ impl Preprocessor {
             resize: spec.resize,
             channels: spec.channels,
             is_interleaved: spec.layout.is_interleaved(),
-            // Averaging is how PIL shrinks and most models are trained; plain interpolation, as
-            // OpenCV does it, aliases thin parts away.
-            algorithm: if spec.antialias {
-                ResizeAlg::Convolution(FilterType::Bilinear)
-            } else {
-                ResizeAlg::Interpolation(FilterType::Bilinear)
-            },
             gain_and_bias,
-            resizer: Resizer::new(),
+            // Averaging is how Pillow shrinks and most models are trained; plain interpolation, as
+            // OpenCV does it, aliases thin parts away.
+            resampler: Resampler::new(spec.antialias),
             resized: Vec::new(),
         }
     }
 
     /// Appends the frame to `tensor`, in planes or interleaved, and says where it lies in there.
-    pub fn append(
-        &mut self,
-        frame: &RgbImage,
-        tensor: &mut TensorBuffer,
-    ) -> Result<Placement, PreprocessError> {
-        let placement = self.place(Size {
+    pub fn append(&mut self, frame: &RgbImage, tensor: &mut TensorBuffer) -> Placement {
+        let size = Size {
             width: frame.width(),
             height: frame.height(),
-        });
-        let content = placement.content;
-        if (content.width, content.height) == (frame.width(), frame.height()) {
+        };
+        let placement = self.place(size);
+        if placement.content == size {
             self.append_values(frame.pixels(), placement, tensor);
-            return Ok(placement);
+            return placement;
         }
         let mut resized = std::mem::take(&mut self.resized);
-        let outcome = self.resize_into(frame, content, &mut resized);
-        if outcome.is_ok() {
-            self.append_values(&resized, placement, tensor);
-        }
+        let (from, to) = (size, placement.content);
+        self.resampler
+            .resize(frame.pixels(), from, to, &mut resized);
+        self.append_values(&resized, placement, tensor);
         self.resized = resized;
-        outcome.map(|()| placement)
+        placement
     }
 
     /// Where a frame of this size will lie in the network's input.
@@ -98,30 +76,6 @@ impl Preprocessor {
                 Placement::letterboxed(frame, Size { width, height })
             }
         }
-    }
-
-    fn resize_into(
-        &mut self,
-        frame: &RgbImage,
-        content: Size,
-        resized: &mut Vec<u8>,
-    ) -> Result<(), PreprocessError> {
-        let failed = |reason: String| PreprocessError {
-            frame_width: frame.width(),
-            frame_height: frame.height(),
-            reason,
-        };
-        resized.resize(content.width as usize * content.height as usize * 3, 0);
-        // With the kind of pixel known, not for each kind there is: that is code, and minutes to build.
-        let (width, height) = (frame.width(), frame.height());
-        let source = TypedImageRef::<U8x3>::from_buffer(width, height, frame.pixels())
-            .map_err(|error| failed(error.to_string()))?;
-        let mut target = TypedImage::<U8x3>::from_buffer(content.width, content.height, resized)
-            .map_err(|error| failed(error.to_string()))?;
-        let options = ResizeOptions::new().resize_alg(self.algorithm);
-        self.resizer
-            .resize_typed(&source, &mut target, &options)
-            .map_err(|error| failed(error.to_string()))
     }
 
     /// Appends the values of all channels, padded around the content where the placement says so.
@@ -189,7 +143,7 @@ mod tests {
 
     fn tensor_of(spec: &InputSpec, frame: &RgbImage) -> (Vec<f32>, Placement) {
         let mut tensor = TensorBuffer::default();
-        let placement = Preprocessor::new(spec).append(frame, &mut tensor).unwrap();
+        let placement = Preprocessor::new(spec).append(frame, &mut tensor);
         (tensor.values().to_vec(), placement)
     }
 
@@ -229,8 +183,8 @@ mod tests {
         };
         let mut preprocessor = Preprocessor::new(&interleaved);
         let mut tensor = TensorBuffer::default();
-        preprocessor.append(&two_pixels(), &mut tensor).unwrap();
-        preprocessor.append(&two_pixels(), &mut tensor).unwrap();
+        preprocessor.append(&two_pixels(), &mut tensor);
+        preprocessor.append(&two_pixels(), &mut tensor);
         let one = [
             30.0, 20.0, 10.0, 60.0, 50.0, 40.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0,
         ];
@@ -332,7 +286,7 @@ mod tests {
             let pixels = vec![77; width as usize * height as usize * 3];
             let frame = RgbImage::new(width, height, pixels).unwrap();
             let mut tensor = TensorBuffer::default();
-            let placement = preprocessor.append(&frame, &mut tensor).unwrap();
+            let placement = preprocessor.append(&frame, &mut tensor);
             let input = placement.input;
             assert_eq!(
                 tensor.values().len(),

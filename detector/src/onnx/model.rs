@@ -135,7 +135,7 @@ impl OnnxModel {
                     width: image.width(),
                     height: image.height(),
                 },
-                placement: self.preprocessor.append(image, &mut self.tensor)?,
+                placement: self.preprocessor.append(image, &mut self.tensor),
             });
         }
         let Some(first) = frames.first() else {

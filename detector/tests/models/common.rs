@@ -7,6 +7,25 @@ use detector::model::repository::{Precision, Repository, ResolvedModel};
 use detector::model::{Model as _, Prediction};
 use detector::onnx::{LoadOptions, OnnxModel, Runtime, SessionOptions};
 use pipeline::detections::{Classification, Instance};
+use pipeline::mask::Segmentation;
+use serde::Deserialize;
+
+/// How far a score may be from the framework's.
+pub(crate) const MAX_SCORE_DIFFERENCE: f32 = 5e-3;
+
+/// How much of a mask and of the framework's must be the same.
+pub(crate) const MIN_MASK_IOU: f64 = 0.99;
+
+/// An instance that the framework finds.
+#[derive(Deserialize)]
+pub(crate) struct Expected {
+    pub(crate) class: usize,
+    pub(crate) score: f32,
+    #[serde(rename = "box")]
+    corners: [f32; 4],
+    #[serde(alias = "mask_rle")]
+    pub(crate) mask: Option<Segmentation>,
+}
 
 /// The runtime that script/setup installs; a test without one fails and says so.
 pub(crate) fn runtime() -> Runtime {
@@ -62,4 +81,18 @@ pub(crate) fn classes(model: &mut OnnxModel, images: &[&RgbImage]) -> Vec<Vec<Cl
         other @ Prediction::Instances(_) => panic!("expected classes, got {other:?}"),
     });
     classes.collect()
+}
+
+pub(crate) fn corners(instance: &Instance) -> [f32; 4] {
+    let [x, y, width, height] = <[f32; 4]>::from(instance.bbox);
+    [x, y, x + width, y + height]
+}
+
+/// The largest distance between edges, in frame pixels.
+pub(crate) fn box_difference(instance: &Instance, expected: &Expected) -> f32 {
+    corners(instance)
+        .into_iter()
+        .zip(expected.corners)
+        .map(|(edge, wanted)| (edge - wanted).abs())
+        .fold(0.0, f32::max)
 }

@@ -4,16 +4,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::common::{instances, load};
+use crate::common::{
+    Expected, MAX_SCORE_DIFFERENCE, MIN_MASK_IOU, box_difference, instances, load,
+};
 use detector::image::RgbImage;
 use detector::model::Model as _;
-use pipeline::detections::Instance;
-use pipeline::mask::{Mask, Segmentation};
+use pipeline::mask::Mask;
 use serde::Deserialize;
 
 const MAX_BOX_DIFFERENCE_PX: f32 = 0.1;
-const MAX_SCORE_DIFFERENCE: f32 = 5e-3;
-const MIN_MASK_IOU: f64 = 0.99;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -29,15 +28,6 @@ struct Case {
     detections: Vec<Expected>,
 }
 
-#[derive(Deserialize)]
-struct Expected {
-    class: usize,
-    score: f32,
-    #[serde(rename = "box")]
-    corners: [f32; 4],
-    mask_rle: Segmentation,
-}
-
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parts")
 }
@@ -46,19 +36,6 @@ fn read_png(path: &Path) -> RgbImage {
     let picture = image::open(path).unwrap().into_rgb8();
     let (width, height) = picture.dimensions();
     RgbImage::new(width, height, picture.into_raw()).unwrap()
-}
-
-fn corners(instance: &Instance) -> [f32; 4] {
-    let [x, y, width, height] = <[f32; 4]>::from(instance.bbox);
-    [x, y, x + width, y + height]
-}
-
-fn box_difference(instance: &Instance, expected: &Expected) -> f32 {
-    corners(instance)
-        .into_iter()
-        .zip(expected.corners)
-        .map(|(edge, wanted)| (edge - wanted).abs())
-        .fold(0.0, f32::max)
 }
 
 #[test]
@@ -107,7 +84,7 @@ fn rust_sees_what_python_sees() {
                 "{}: score off by {score_difference}",
                 case.name
             );
-            let wanted = Mask::try_from(expected.mask_rle.clone()).unwrap();
+            let wanted = Mask::try_from(expected.mask.clone().unwrap()).unwrap();
             let iou = instance
                 .segmentation
                 .as_ref()
