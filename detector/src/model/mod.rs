@@ -8,12 +8,14 @@
 //! - [`preprocess`]: from a decoded frame to the network's input
 //! - [`tensor`]: the numbers of that input
 //! - [`geometry`]: where the frame lies in that input, and the way back
+//! - [`cut`]: what lies between the pieces of a network that is cut into three
 //! - [`decode`]: from the network's numbers to instances and classes
 //! - [`paste`]: from small masks in boxes to masks in the frame
 //! - [`field`]: from masks over the whole input to masks in the frame
 //!
 //! What runs the network in between implements [`Model`]; see [`onnx`](crate::onnx).
 
+pub mod cut;
 pub mod decode;
 pub mod field;
 pub mod geometry;

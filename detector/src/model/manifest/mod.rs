@@ -170,7 +170,7 @@ impl Manifest {
 }
 
 /// The line, from one, that the byte at `offset` is on.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.get(..offset).unwrap_or(text);
     1 + before.matches('\n').count()
 }
