@@ -33,6 +33,7 @@ use pipeline::detections::{Classification, Instance};
 
 use crate::image::RgbImage;
 use manifest::Manifest;
+use repository::Precision;
 
 /// A loaded model. It is used by one thread at a time and may be moved to another.
 pub trait Model: Send {
@@ -41,6 +42,9 @@ pub trait Model: Send {
 
     /// The version of it that is loaded.
     fn version(&self) -> u32;
+
+    /// The form of its weights that is loaded.
+    fn precision(&self) -> Precision;
 
     /// Looks at the images, in batches as large as the model takes, and answers one prediction an
     /// image, in order. An error concerns all of them: whoever wants to know which image causes it

@@ -11,6 +11,7 @@ use pipeline::{
 use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
 
 use super::runner::Cut;
+use crate::model::repository::Precision;
 use crate::onnx::LoadOptions;
 
 /// Frames whose result was published, by `lane` and `model`.
@@ -45,8 +46,8 @@ pub(crate) struct Meters {
     behind: [Gauge; 2],
     cut_runs: IntCounterVec,
     lost_threads: IntGauge,
-    /// Provider and precision: asked for and not to be had is an error, so this is what is used.
-    runs_with: Arc<[String; 2]>,
+    /// Asked for and not to be had is an error, so this is what is used.
+    provider: Arc<str>,
 }
 
 impl Meters {
@@ -64,12 +65,8 @@ impl Meters {
             let of_lane = |lane: Lane| gauges.with_label_values(&[lane.as_str()]);
             Ok([Lane::Durable, Lane::Live].map(of_lane))
         };
-        let runs_with = [
-            load.session.provider.to_string(),
-            load.precision.to_string(),
-        ];
         Ok(Self {
-            runs_with: Arc::new(runs_with),
+            provider: load.session.provider.to_string().into(),
             dropped: metrics.clone(),
             frames: counter(
                 FRAMES_TOTAL,
@@ -166,12 +163,11 @@ impl Meters {
         self.lost_threads.set(lost as i64);
     }
 
-    pub(crate) fn loaded<'a>(&self, models: impl Iterator<Item = &'a ModelVersion>) {
+    pub(crate) fn loaded<'a>(&self, models: impl Iterator<Item = (&'a ModelVersion, Precision)>) {
         self.loaded.reset();
-        for model in models {
-            let version = model.version.to_string();
-            let [provider, precision] = &*self.runs_with;
-            let labels = [&*model.name, &*version, provider, precision];
+        for (model, precision) in models {
+            let (version, precision) = (model.version.to_string(), precision.to_string());
+            let labels = [&*model.name, &*version, &*self.provider, &*precision];
             self.loaded.with_label_values(&labels).set(1.0);
         }
     }
@@ -214,8 +210,8 @@ pub(crate) mod tests {
         meters.oldest_waiting(Lane::Live, Duration::from_millis(1500));
         meters.behind(Lane::Durable, 2.5);
         meters.run_cut(&parts(2), Cut::Lost, 1);
-        meters.loaded([parts(1), parts(2)].iter());
-        meters.loaded([parts(2)].iter());
+        meters.loaded([(&parts(1), Precision::Fp32), (&parts(2), Precision::Fp32)].into_iter());
+        meters.loaded([(&parts(2), Precision::Cut)].into_iter());
         let text = metrics.to_text().unwrap();
         for line in [
             "kadr_detector_batch_frames_sum{model=\"parts\",version=\"2\",service=\"detector\"} 3",
@@ -223,7 +219,7 @@ pub(crate) mod tests {
             "kadr_detector_cut_runs_total{how=\"lost\",model=\"parts\",version=\"2\",service=\"detector\"} 1",
             "kadr_detector_lost_threads{service=\"detector\"} 1",
             "kadr_detector_oldest_waiting_seconds{lane=\"live\",service=\"detector\"} 1.5",
-            "kadr_detector_loaded_model_info{model=\"parts\",precision=\"fp32\",provider=\"cpu\",version=\"2\",service=\"detector\"} 1",
+            "kadr_detector_loaded_model_info{model=\"parts\",precision=\"cut\",provider=\"cpu\",version=\"2\",service=\"detector\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing from:\n{text}");
         }

@@ -173,7 +173,7 @@ impl<S: Store + 'static> ModelThread<S> {
         self.part.starting(&step);
         match self.shelf.load_default(&self.default_model) {
             Ok(_) => {
-                self.meters.loaded(self.shelf.names());
+                self.meters.loaded(self.shelf.forms());
                 true
             }
             Err(error) => {
@@ -196,7 +196,7 @@ impl<S: Store + 'static> ModelThread<S> {
             }
         }
         if self.shelf.changes() != changes {
-            self.meters.loaded(self.shelf.names());
+            self.meters.loaded(self.shelf.forms());
         }
         trials.into_iter().map(Trial::outcome).collect()
     }

@@ -11,7 +11,9 @@ use pipeline::frame::{ModelRef, ModelSelector};
 use pipeline::service::shutdown::describe;
 
 use crate::model::Model;
-use crate::model::repository::{ModelReference, Repository, RepositoryError};
+use crate::model::repository::{
+    ModelReference, Precision, Repository, RepositoryError, ResolvedModel,
+};
 use crate::onnx::{LoadOptions, Runtime, SessionPool};
 use crate::rollout::board::Delivery;
 use crate::rollout::warm::warm_up;
@@ -165,6 +167,12 @@ impl<S: Store> Shelf<S> {
         self.loaded.iter().map(|loaded| &loaded.name)
     }
 
+    /// The same, with the form of the weights that each is loaded in.
+    pub(crate) fn forms(&self) -> impl Iterator<Item = (&ModelVersion, Precision)> {
+        let loaded = self.loaded.iter();
+        loaded.map(|loaded| (&loaded.name, loaded.model.precision()))
+    }
+
     /// How often a model was loaded or put away.
     pub(crate) fn changes(&self) -> usize {
         self.changes
@@ -275,9 +283,9 @@ pub(crate) struct OnnxStore {
 impl OnnxStore {
     /// What was measured for this model on this machine, read anew so that a fresh tuning counts from
     /// the model's next load on.
-    fn tuned(&self, model: &ModelVersion) -> Option<Tuned> {
+    fn tuned(&self, model: &ModelVersion, precision: Precision) -> Option<Tuned> {
         let session = &self.options.session;
-        let subject = Subject::here(model, session.provider, self.options.precision);
+        let subject = Subject::here(model, session.provider, precision);
         match Tuning::read(&self.tuning) {
             Ok(tuning) => tuning.find(&subject).cloned(),
             Err(error) => {
@@ -288,9 +296,13 @@ impl OnnxStore {
     }
 
     /// Threads where none were asked for, sessions and frames in a run of each.
-    fn setting(&self, model: &ModelVersion) -> (LoadOptions, (usize, Option<usize>)) {
+    fn setting(
+        &self,
+        (model, resolved): (&ModelVersion, &ResolvedModel),
+    ) -> (LoadOptions, (usize, Option<usize>)) {
         let mut options = self.options.clone();
-        let Some(tuned) = self.tuned(model) else {
+        let precision = resolved.form(options.precision);
+        let Some(tuned) = self.tuned(model, precision) else {
             return (options, (self.sessions.unwrap_or(1), None));
         };
         if options.session.threads == 0 {
@@ -330,12 +342,15 @@ impl Store for OnnxStore {
         let resolved = resolved.map_err(|error| unavailable(&error))?;
         let unusable = |error: &dyn std::error::Error| ShelfError::Unusable(describe(error));
         let runtime = Runtime::load(self.library.as_deref()).map_err(|error| unusable(&error))?;
-        let (options, shares) = self.setting(model);
+        let (options, shares) = self.setting((model, &resolved));
         let loaded = SessionPool::load(&runtime, &resolved, &options, shares);
         let mut loaded = loaded.map_err(|error| unusable(&error))?;
         warm_up(&mut loaded).map_err(|error| {
             ShelfError::Unusable(format!("its first run failed: {}", describe(&error)))
         })?;
+        let (precision, provider) = (loaded.precision(), options.session.provider);
+        let (model, version) = (&model.name, model.version);
+        tracing::info!(model, version, %precision, %provider, "model ready");
         Ok(Box::new(loaded))
     }
 }

@@ -8,6 +8,7 @@ use pipeline::detections::Classification;
 use super::*;
 use crate::image::RgbImage;
 use crate::model::manifest::Manifest;
+use crate::model::repository::Precision;
 use crate::model::{ModelError, Prediction};
 
 const MANIFEST: &str = r#"name = "NAME"
@@ -49,6 +50,10 @@ impl Model for FakeModel {
 
     fn version(&self) -> u32 {
         self.version
+    }
+
+    fn precision(&self) -> Precision {
+        Precision::Fp32
     }
 
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError> {

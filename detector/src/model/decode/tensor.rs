@@ -24,11 +24,7 @@ impl<'a, T: Clone> Tensor<'a, T> {
     }
 
     /// Checks the shape, and that there are as many values as it says.
-    pub(in crate::model) fn expect_shape(
-        &self,
-        output: &str,
-        expected: &[usize],
-    ) -> Result<(), OutputError> {
+    pub(crate) fn expect_shape(&self, output: &str, expected: &[usize]) -> Result<(), OutputError> {
         if self.shape == expected && self.is_complete() {
             return Ok(());
         }

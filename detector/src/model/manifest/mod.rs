@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use pipeline::draw::DrawWishes;
 use serde::Deserialize;
 
+use super::repository::Precision;
+
 pub use input::{Channels, InputSpec, Layout, Range, Resize};
 pub use output::{Clash, Convention, OutputNames, OutputSpec, ScoreFunction, Thresholds};
 
@@ -84,6 +86,10 @@ pub struct Files {
     pub fp32: String,
     /// The quantised graph, where the model has one.
     pub int8: Option<String>,
+    /// The `cut.toml` of the network in pieces, where the model has one, below the folder.
+    pub cut: Option<String>,
+    /// The form that serves, unless another one is asked for.
+    pub serve: Precision,
 }
 
 /// One class.
