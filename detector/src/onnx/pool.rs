@@ -8,7 +8,7 @@ use std::thread;
 use super::{LoadError, LoadOptions, OnnxModel, Runtime};
 use crate::image::RgbImage;
 use crate::model::manifest::Manifest;
-use crate::model::repository::ResolvedModel;
+use crate::model::repository::{Precision, ResolvedModel};
 use crate::model::{Interrupter, Model, ModelError, Prediction};
 
 /// Copies of a model, at least one.
@@ -68,6 +68,10 @@ impl Model for SessionPool {
 
     fn memory_bytes(&self) -> u64 {
         self.memory_bytes
+    }
+
+    fn precision(&self) -> Precision {
+        self.sessions[0].precision()
     }
 
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError> {

@@ -21,10 +21,9 @@ use crate::onnx::{LoadOptions, Provider, SessionOptions};
 #[derive(Args, Clone, Debug, Serialize)]
 #[command(next_help_heading = "Detector")]
 pub struct DetectorArgs {
-    /// The form of the weights: fp32 or int8
-    #[arg(long, env = "KADR_PRECISION", default_value_t = Precision::Fp32)]
-    #[serde(serialize_with = "as_text")]
-    pub precision: Precision,
+    /// The form of the weights: fp32, int8 or cut; without it, the one that each model.toml serves
+    #[arg(long, env = "KADR_PRECISION")]
+    pub precision: Option<Precision>,
 
     /// The device: cpu, cuda or cuda:N; CUDA that cannot be had keeps the detector not ready
     #[arg(long, env = "KADR_PROVIDER", default_value_t = Provider::Cpu)]
@@ -202,7 +201,7 @@ mod tests {
         let config = command.detector.config(&command.models);
         assert_eq!(config.default_model, "part-kind@2".parse().unwrap());
         assert_eq!(config.load.session.provider, Provider::Cuda { device: 1 });
-        assert_eq!(config.load.precision, Precision::Int8);
+        assert_eq!(config.load.precision, Some(Precision::Int8));
         assert_eq!(config.load.session.threads, 3);
         assert_eq!(config.annotated_quality, 70);
         assert_eq!(config.max_loaded_models, 2);
@@ -241,6 +240,10 @@ mod tests {
     fn the_log_shows_them_as_they_are_written() {
         let json = serde_json::to_value(parse(&[]).unwrap().detector).unwrap();
         assert_eq!(json["provider"], "cpu");
-        assert_eq!(json["precision"], "fp32");
+        assert_eq!(
+            json["precision"],
+            serde_json::Value::Null,
+            "each model's own"
+        );
     }
 }

@@ -16,6 +16,7 @@ use prometheus::{
 use super::runner::Cut;
 use super::shares::{PerLane, index};
 use super::shelf::Room;
+use crate::model::repository::Precision;
 use crate::onnx::LoadOptions;
 
 /// Frames whose result was published, by `lane` and `model`.
@@ -63,8 +64,8 @@ pub(crate) struct Meters {
     lane_seconds: CounterVec,
     cut_runs: IntCounterVec,
     lost_threads: IntGauge,
-    /// Provider and precision: asked for and not to be had is an error, so this is what is used.
-    runs_with: Arc<[String; 2]>,
+    /// Asked for and not to be had is an error, so this is what is used.
+    provider: Arc<str>,
 }
 
 impl Meters {
@@ -82,12 +83,8 @@ impl Meters {
             let of_lane = |lane: Lane| gauges.with_label_values(&[lane.as_str()]);
             Ok([Lane::Durable, Lane::Live].map(of_lane))
         };
-        let runs_with = [
-            load.session.provider.to_string(),
-            load.precision.to_string(),
-        ];
         Ok(Self {
-            runs_with: Arc::new(runs_with),
+            provider: load.session.provider.to_string().into(),
             dropped: metrics.clone(),
             frames: counter(
                 FRAMES_TOTAL,
@@ -201,14 +198,16 @@ impl Meters {
         self.lost_threads.set(lost as i64);
     }
 
-    /// Replaces what is known of loaded models; each with what it takes of memory.
-    pub(crate) fn loaded<'a>(&self, models: impl Iterator<Item = (&'a ModelVersion, u64)>) {
+    /// Replaces what is known of loaded models; each with its form and what it takes of memory.
+    pub(crate) fn loaded<'a>(
+        &self,
+        models: impl Iterator<Item = (&'a ModelVersion, Precision, u64)>,
+    ) {
         self.loaded.reset();
         self.memory.reset();
-        for (model, bytes) in models {
-            let version = model.version.to_string();
-            let [provider, precision] = &*self.runs_with;
-            let labels = [&*model.name, &*version, provider, precision];
+        for (model, precision, bytes) in models {
+            let (version, precision) = (model.version.to_string(), precision.to_string());
+            let labels = [&*model.name, &*version, &*self.provider, &*precision];
             self.loaded.with_label_values(&labels).set(1.0);
             let memory = self.memory.with_label_values(&[&*model.name, &*version]);
             memory.set(bytes as f64);
@@ -288,8 +287,9 @@ pub(crate) mod tests {
         meters.waiting(&waiting(3));
         meters.lane_time([0.25, 1.5]);
         meters.run_cut(&parts(2), Cut::Lost, 1);
-        meters.loaded([(&parts(1), 5), (&parts(2), 5)].into_iter());
-        meters.loaded([(&parts(2), 7)].into_iter());
+        let (fp32, cut) = (Precision::Fp32, Precision::Cut);
+        meters.loaded([(&parts(1), fp32, 5), (&parts(2), fp32, 5)].into_iter());
+        meters.loaded([(&parts(2), cut, 7)].into_iter());
         meters.evicted(&parts(2), Room::Memory);
         let text = metrics.to_text().unwrap();
         for line in [
@@ -302,7 +302,7 @@ pub(crate) mod tests {
             "kadr_detector_model_evictions_total{model=\"parts\",reason=\"memory\",version=\"2\",service=\"detector\"} 1",
             "kadr_detector_lost_threads{service=\"detector\"} 1",
             "kadr_detector_oldest_waiting_seconds{lane=\"live\",service=\"detector\"} 1.5",
-            "kadr_detector_loaded_model_info{model=\"parts\",precision=\"fp32\",provider=\"cpu\",version=\"2\",service=\"detector\"} 1",
+            "kadr_detector_loaded_model_info{model=\"parts\",precision=\"cut\",provider=\"cpu\",version=\"2\",service=\"detector\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing from:\n{text}");
         }

@@ -151,7 +151,7 @@ impl<S: Store + 'static> ModelThread<S> {
     }
 
     fn tell_shelf(&mut self) {
-        self.meters.loaded(self.shelf.memory());
+        self.meters.loaded(self.shelf.forms());
         for (model, room) in self.shelf.take_evictions() {
             self.meters.evicted(&model, room);
         }

@@ -10,7 +10,9 @@ use super::memory::{Seen, mebibytes, resident_bytes};
 use super::shelf::{ShelfError, Store};
 use crate::model::Model;
 use crate::model::manifest::SessionWishes;
-use crate::model::repository::{ModelReference, Repository, RepositoryError, ResolvedModel};
+use crate::model::repository::{
+    ModelReference, Precision, Repository, RepositoryError, ResolvedModel,
+};
 use crate::onnx::{LoadOptions, Runtime, SessionPool};
 use crate::rollout::warm::warm_up;
 use crate::rollout::{Stamp, stamp_of};
@@ -44,9 +46,9 @@ struct Setting {
 impl OnnxStore {
     /// What was measured for this model on this machine, read anew so that a fresh tuning counts from
     /// the model's next load on.
-    fn tuned(&self, model: &ModelVersion) -> Option<Tuned> {
+    fn tuned(&self, model: &ModelVersion, precision: Precision) -> Option<Tuned> {
         let session = &self.options.session;
-        let subject = Subject::here(model, session.provider, self.options.precision);
+        let subject = Subject::here(model, session.provider, precision);
         match Tuning::read(&self.tuning) {
             Ok(tuning) => tuning.find(&subject).cloned(),
             Err(error) => {
@@ -91,9 +93,15 @@ impl OnnxStore {
         resolved.map_err(|error| unavailable(&error))
     }
 
-    /// The model's file, once for each session: less it cannot take.
+    /// The form of its weights that is served.
+    fn form(&self, resolved: &ResolvedModel) -> Precision {
+        resolved.form(self.options.precision)
+    }
+
+    /// The model's file, once for each session: less it cannot take. Of a cut model this is no more
+    /// than its description; what it takes is known once it is loaded.
     fn least_bytes(&self, resolved: &ResolvedModel, sessions: usize) -> u64 {
-        let file = resolved.file(self.options.precision).ok();
+        let file = resolved.file(self.form(resolved)).ok();
         let file = file.and_then(|file| std::fs::metadata(file).ok());
         file.map_or(0, |file| file.len()) * sessions as u64
     }
@@ -114,7 +122,7 @@ impl Store for OnnxStore {
 
     fn expected_bytes(&mut self, model: &ModelVersion) -> u64 {
         let least = self.resolved(model).map_or(0, |resolved| {
-            let tuned = self.tuned(model);
+            let tuned = self.tuned(model, self.form(&resolved));
             let setting = self.setting(resolved.manifest.session, tuned.as_ref());
             self.least_bytes(&resolved, setting.sessions)
         });
@@ -125,7 +133,7 @@ impl Store for OnnxStore {
         let resolved = self.resolved(model)?;
         let unusable = |error: &dyn std::error::Error| ShelfError::Unusable(describe(error));
         let runtime = Runtime::load(self.library.as_deref()).map_err(|error| unusable(&error))?;
-        let tuned = self.tuned(model);
+        let tuned = self.tuned(model, self.form(&resolved));
         let setting = self.setting(resolved.manifest.session, tuned.as_ref());
         let before = resident_bytes().unwrap_or(0);
         let shares = (setting.sessions, setting.batch);
@@ -141,14 +149,17 @@ impl Store for OnnxStore {
         loaded.note_memory(bytes);
         let (name, version) = (&model.name, model.version);
         let (sessions, threads) = (setting.sessions, setting.options.session.threads);
+        let (precision, provider) = (loaded.precision(), setting.options.session.provider);
         let tuned = tuned.is_some();
         tracing::info!(
             model = name,
             version,
+            %precision,
+            %provider,
             sessions,
             threads,
             tuned,
-            "sessions made"
+            "model ready"
         );
         Ok(Box::new(loaded))
     }
@@ -182,7 +193,6 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::repository::Precision;
     use crate::onnx::Provider;
 
     fn store() -> OnnxStore {

@@ -12,6 +12,7 @@ use super::batching::BatchRule;
 use super::memory::OverBudget;
 use super::onnx_store::unavailable;
 use crate::model::Model;
+use crate::model::repository::Precision;
 use crate::rollout::board::Delivery;
 use crate::rollout::{Board, Stamp};
 
@@ -190,10 +191,13 @@ impl<S: Store> Shelf<S> {
         self.loaded.iter().map(|loaded| &loaded.name)
     }
 
-    /// The models on the shelf with what each takes of memory.
-    pub(crate) fn memory(&self) -> impl Iterator<Item = (&ModelVersion, u64)> {
+    /// The models on the shelf, each with the form of its weights and what it takes of memory.
+    pub(crate) fn forms(&self) -> impl Iterator<Item = (&ModelVersion, Precision, u64)> {
         let loaded = self.loaded.iter();
-        loaded.map(|loaded| (&loaded.name, loaded.model.memory_bytes()))
+        loaded.map(|loaded| {
+            let model = &loaded.model;
+            (&loaded.name, model.precision(), model.memory_bytes())
+        })
     }
 
     /// What was put away since this was last asked, and why.
@@ -288,7 +292,7 @@ impl<S: Store> Shelf<S> {
     /// What there is too little of for one more model.
     fn lacks(&self, bytes: u64) -> Option<Room> {
         let state = self.board.memory();
-        let on_shelf: u64 = self.memory().map(|(_, bytes)| bytes).sum();
+        let on_shelf: u64 = self.forms().map(|(_, _, bytes)| bytes).sum();
         let all = on_shelf + state.shadow_bytes + bytes;
         if self.loaded.len() >= self.capacity {
             Some(Room::Count)
@@ -301,8 +305,8 @@ impl<S: Store> Shelf<S> {
 
     fn tell(&self) {
         self.tell_batch_rules();
-        let memory = self.memory();
-        let memory = memory.map(|(name, bytes)| (name.clone(), bytes));
+        let memory = self.forms();
+        let memory = memory.map(|(name, _form, bytes)| (name.clone(), bytes));
         self.board.report_memory(memory.collect());
         self.board.report(self.names().cloned());
     }

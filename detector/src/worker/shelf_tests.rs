@@ -9,7 +9,7 @@ use super::super::onnx_store::OnnxStore;
 use super::*;
 use crate::image::RgbImage;
 use crate::model::manifest::Manifest;
-use crate::model::repository::Repository;
+use crate::model::repository::{Precision, Repository};
 use crate::model::{ModelError, Prediction};
 use crate::onnx::LoadOptions;
 
@@ -57,6 +57,10 @@ impl Model for FakeModel {
 
     fn version(&self) -> u32 {
         self.version
+    }
+
+    fn precision(&self) -> Precision {
+        Precision::Fp32
     }
 
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError> {

@@ -15,6 +15,8 @@ use std::time::Duration;
 use pipeline::draw::DrawWishes;
 use serde::Deserialize;
 
+use super::repository::Precision;
+
 pub use input::{Channels, InputSpec, Layout, Range, Resize};
 pub use output::{Clash, Convention, OutputNames, OutputSpec, ScoreFunction, Thresholds};
 pub use session::SessionWishes;
@@ -110,6 +112,10 @@ pub struct Files {
     pub fp32: String,
     /// The quantised graph, where the model has one.
     pub int8: Option<String>,
+    /// The `cut.toml` of the network in pieces, where the model has one, below the folder.
+    pub cut: Option<String>,
+    /// The form that serves, unless another one is asked for.
+    pub serve: Precision,
 }
 
 /// One class.
@@ -196,7 +202,7 @@ impl Manifest {
 }
 
 /// The line, from one, that the byte at `offset` is on.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.get(..offset).unwrap_or(text);
     1 + before.matches('\n').count()
 }

@@ -5,6 +5,8 @@ use pipeline::draw::DrawWishes;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::model::repository::Precision;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawManifest {
@@ -103,6 +105,8 @@ pub(super) struct RawSession {
 pub(super) struct RawFiles {
     pub(super) fp32: Spanned<String>,
     pub(super) int8: Option<Spanned<String>>,
+    pub(super) cut: Option<Spanned<String>>,
+    pub(super) serve: Option<Spanned<Precision>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,7 @@
 //! What a good manifest becomes, and what the bad ones are told.
 
 use super::*;
+use crate::model::repository::Precision;
 
 const PARTS: &str = r##"name = "parts"
 task = "instance-segmentation"
@@ -106,6 +107,8 @@ fn a_segmentation_manifest_is_read_whole() {
             files: Files {
                 fp32: "model.onnx".to_owned(),
                 int8: Some("model.int8.onnx".to_owned()),
+                cut: None,
+                serve: Precision::Fp32,
             },
             labels: vec![
                 Label {
@@ -200,6 +203,34 @@ fn threads_sessions_and_memory_are_the_models_to_wish() {
     ] {
         let error = with(wrong).unwrap_err().to_string();
         assert!(error.contains(":22: ") && error.contains(advice), "{error}");
+    }
+}
+
+#[test]
+fn a_model_may_be_cut_and_says_which_form_serves() {
+    let with = |more: &str| {
+        let files = format!("fp32 = \"model.onnx\"\n{more}");
+        parse(&PARTS.replacen("fp32 = \"model.onnx\"", &files, 1))
+    };
+    let files = with("cut = \"cut/cut.toml\"\nserve = \"cut\"")
+        .unwrap()
+        .files;
+    assert_eq!(files.cut.as_deref(), Some("cut/cut.toml"));
+    assert_eq!(files.serve, Precision::Cut);
+    assert_eq!(
+        with("serve = \"int8\"").unwrap().files.serve,
+        Precision::Int8
+    );
+    for (wrong, advice) in [
+        ("serve = \"cut\"", "add cut = …"),
+        ("serve = \"half\"", "unknown variant"),
+        ("cut = \"../cut/cut.toml\"", "cut/cut.toml"),
+        ("cut = \"cut/../../cut.toml\"", "cut/cut.toml"),
+        ("cut = \"/cut.toml\"", "cut/cut.toml"),
+        ("cut = \"cut/trunk.onnx\"", "cut/cut.toml"),
+    ] {
+        let error = with(wrong).unwrap_err().to_string();
+        assert!(error.contains(":23: ") && error.contains(advice), "{error}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one conversion from what `model.toml` says to what the detector relies on.
 
 mod batching;
+mod files;
 mod input;
 mod output;
 mod session;
@@ -12,8 +13,9 @@ use pipeline::catalogue::default_color;
 use toml::Spanned;
 
 use super::raw::{RawLabel, RawManifest};
-use super::{Files, Label, MAX_LABELS, Manifest};
+use super::{Label, MAX_LABELS, Manifest};
 use batching::{validate_batching, validate_queueing};
+use files::validate_files;
 use input::validate_input;
 use output::{check_convention, validate_output, validate_thresholds};
 use session::validate_session;
@@ -56,10 +58,7 @@ impl TryFrom<RawManifest> for Manifest {
             max_batch_size,
             queueing,
             session: validate_session(&raw.session)?,
-            files: Files {
-                fp32: file_name(raw.files.fp32)?,
-                int8: raw.files.int8.map(file_name).transpose()?,
-            },
+            files: validate_files(raw.files)?,
             labels,
             draw: raw.draw,
         })
@@ -78,20 +77,6 @@ fn check_name(name: &Spanned<String>) -> Result<(), Issue> {
         ));
     }
     Ok(())
-}
-
-/// A file is named, never pointed at: it lies in the version folder.
-fn file_name(raw: Spanned<String>) -> Result<String, Issue> {
-    let span = raw.span();
-    let name = raw.into_inner();
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
-        return Err(Issue::at(
-            span,
-            format!("{name:?} is not a plain file name"),
-            "name a file of the version folder, such as \"model.onnx\"",
-        ));
-    }
-    Ok(name)
 }
 
 fn validate_labels(raw: Spanned<Vec<RawLabel>>) -> Result<Vec<Label>, Issue> {
