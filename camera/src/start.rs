@@ -121,6 +121,7 @@ impl Crew {
             slot: slot.clone(),
             stats: self.stats.clone(),
             part,
+            traces: context.traces.clone(),
         };
         tasks.spawn("capture", filming.run(self.reel, stop.clone()));
         let publisher = Publisher {
@@ -128,6 +129,7 @@ impl Crew {
             topic: bus.topics.of_lane(Lane::Live),
             sink: bus.sink.clone(),
             stats: self.stats,
+            traces: context.traces.clone(),
         };
         tasks.spawn("publish", publisher.run(slot, stop));
     }

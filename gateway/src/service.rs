@@ -63,6 +63,7 @@ pub async fn start(
             max_waiting: uploads.max_waiting.into(),
         }),
         metrics: GatewayMetrics::register(&context.metrics)?,
+        traces: context.traces.clone(),
         limits: Limits {
             max_pixels: uploads.max_pixels,
             max_jpeg_bytes: Outlet::max_record_bytes(&bus.sink)

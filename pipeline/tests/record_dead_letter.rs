@@ -80,6 +80,7 @@ fn every_kind_of_failure_is_read_back() {
         (FailureKind::TooBig, "too_big"),
         (FailureKind::UnknownModel, "unknown_model"),
         (FailureKind::ModelFailed, "model_failed"),
+        (FailureKind::Deadline, "deadline"),
         (FailureKind::Other("cosmic_ray".to_owned()), "cosmic_ray"),
     ] {
         let record = encode_dead_letter(DeadLetter {

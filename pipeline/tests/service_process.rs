@@ -269,3 +269,18 @@ fn a_taken_admin_port_is_told_in_plain_words() {
     assert!(error.starts_with(&expected), "{error}");
     assert_eq!(service.exit_code(), Some(1));
 }
+
+#[test]
+fn traces_that_cannot_be_sent_are_refused_at_the_start() {
+    become_service_if_child(async |_context| pending().await);
+    let flags = "--admin-listen=127.0.0.1:0 --otlp-endpoint=https://collector:4318";
+    let test = "traces_that_cannot_be_sent_are_refused_at_the_start";
+    let service = Service::start(test, flags);
+    let line = service.log.recv_timeout(PATIENCE).expect("a reason");
+    let line = line.as_str().expect("a line for people");
+    assert!(
+        line.contains("https://collector:4318") && line.contains("http://127.0.0.1:4318"),
+        "{line}"
+    );
+    assert_eq!(service.exit_code(), Some(2));
+}

@@ -1,5 +1,6 @@
 //! Shared fixtures of the system tests.
 
+pub mod collector;
 pub mod conformance;
 pub mod kafka;
 pub mod process;

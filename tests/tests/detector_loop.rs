@@ -54,7 +54,7 @@ async fn start_with(purpose: &str, default_model: &str, properties: &[String]) -
     let bus = Bus::open(kafka, topics, &context).unwrap();
     let mut tasks = Tasks::new(&context.shutdown);
     let config = DetectorConfig {
-        sessions: None,
+        asked: <_>::default(),
         tuning: None,
         models: Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"),
         default_model: default_model.parse().unwrap(),
@@ -67,6 +67,8 @@ async fn start_with(purpose: &str, default_model: &str, properties: &[String]) -
         },
         onnxruntime: None,
         max_loaded_models: 4,
+        model_memory_budget: None,
+        live_share: 0.5,
         annotated_quality: 95,
         max_pixels: DEFAULT_MAX_PIXELS,
         run_limit: None,

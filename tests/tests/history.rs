@@ -147,13 +147,15 @@ async fn dead_letters_are_put_back_once_whatever_the_filters() {
 
 fn models() -> DetectorConfig {
     DetectorConfig {
-        sessions: None,
+        asked: <_>::default(),
         tuning: None,
         models: Path::new(env!("CARGO_MANIFEST_DIR")).join("../detector/tests/fixtures/graphs"),
         default_model: "nothing".parse().unwrap(),
         load: LoadOptions::default(),
         onnxruntime: None,
         max_loaded_models: 4,
+        model_memory_budget: None,
+        live_share: 0.5,
         annotated_quality: 80,
         max_pixels: DEFAULT_MAX_PIXELS,
         run_limit: None,

@@ -16,7 +16,7 @@ const ASSEMBLERS: [&str; 3] = ["kadr", "tests", "benches"];
 
 /// Libraries that stay behind one wall, and the members on their side of it. Families count with
 /// their root: `sqlx` also stands for `sqlx-core`.
-const WALLED: [(&str, &[&str]); 8] = [
+const WALLED: [(&str, &[&str]); 10] = [
     ("ort", &["detector"]),
     ("opencv", &["camera"]),
     ("nokhwa", &["camera"]),
@@ -25,6 +25,8 @@ const WALLED: [(&str, &[&str]); 8] = [
     ("rusqlite", &["viewer"]),
     ("rdkafka", &["pipeline", "tests", "benches"]),
     ("kafka-protocol", &["broker", "tests"]),
+    ("opentelemetry-otlp", &["pipeline"]),
+    ("opentelemetry_sdk", &["pipeline"]),
 ];
 
 /// Beyond this a file has more than one subject.

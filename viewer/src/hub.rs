@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pipeline::{detections::Detections, frame::Frame};
+use pipeline::{detections::Detections, frame::Frame, service::Traces};
 use tokio::sync::watch;
 
 use crate::{
@@ -20,17 +20,19 @@ pub(crate) struct Hub {
     wall: Mutex<Wall>,
     clock: Clock,
     metrics: ViewerMetrics,
+    traces: Traces,
     new_frame: watch::Sender<()>,
     new_roster: watch::Sender<()>,
 }
 
 impl Hub {
-    pub(crate) fn new(metrics: ViewerMetrics) -> Self {
+    pub(crate) fn new(metrics: ViewerMetrics, traces: Traces) -> Self {
         let clock = Clock::start();
         Self {
             wall: Mutex::new(Wall::new(clock.now())),
             clock,
             metrics,
+            traces,
             new_frame: watch::Sender::new(()),
             new_roster: watch::Sender::new(()),
         }
@@ -85,6 +87,9 @@ impl Hub {
         }
         if change.has_turned {
             self.new_roster.send_replace(());
+        }
+        for way in &change.ways {
+            way.record(&self.traces, self.clock.now());
         }
     }
 

@@ -19,6 +19,8 @@ use pipeline::{
     service::DropReason,
 };
 
+use crate::way::Way;
+
 /// Halves of each kind that wait per source: two topics are read a fetch apart, not more.
 const MAX_WAITING: usize = 16;
 /// Sources with a room at a time; uploads are sources too, each of one frame.
@@ -37,13 +39,17 @@ const MAX_REMEMBERED: usize = 64;
 pub(crate) struct Joined {
     pub(crate) picture: Frame,
     pub(crate) result: Detections,
+    /// When its first half came.
+    pub(crate) since: Duration,
 }
 
 /// A half that was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lost {
     pub(crate) captured_at: Timestamp,
     pub(crate) reason: DropReason,
+    /// What is recorded of it.
+    pub(crate) way: Option<Way>,
 }
 
 /// What a new half did.
@@ -82,6 +88,13 @@ impl Waiting {
             Half::Picture(frame) => frame.jpeg.len(),
             Half::Result(result) => size_of_result(result),
             Half::NotLive => 0,
+        }
+    }
+
+    fn way(&self) -> Option<Way> {
+        match &self.half {
+            Half::Picture(picture) => Way::of(picture, self.since),
+            Half::Result(_) | Half::NotLive => None,
         }
     }
 
@@ -224,7 +237,7 @@ impl WaitingRoom {
         };
         room.remember(waiting.id);
         self.bytes -= other.bytes();
-        let captured_at = waiting.captured_at;
+        let (captured_at, since) = (waiting.captured_at, other.since);
         let ((Half::Picture(picture), Half::Result(result))
         | (Half::Result(result), Half::Picture(picture))) = (waiting.half, other.half)
         else {
@@ -233,7 +246,11 @@ impl WaitingRoom {
         self.give_up(source, DropReason::Superseded, |waiting| {
             waiting.captured_at < captured_at
         });
-        Placed::Joined(Box::new(Joined { picture, result }))
+        Placed::Joined(Box::new(Joined {
+            picture,
+            result,
+            since,
+        }))
     }
 
     /// Lets the longest unused room go when a new source finds all taken.
@@ -293,6 +310,7 @@ impl WaitingRoom {
             self.lost.push(Lost {
                 captured_at: waiting.captured_at,
                 reason,
+                way: waiting.way().map(|way| way.lost(reason)),
             });
         }
     }

@@ -7,6 +7,7 @@
 //! - `shown`: a frame as browsers are given it, encoded once
 //! - `wall`: every source with its newest frame; `source`, `pace`, `history`, `results`, `counts`:
 //!   what is kept of one; `clock`: the time that all of it is told
+//! - `way`: what is recorded of a frame whose trace is sampled
 //! - `hub`: the wall in the middle of its users; nobody waits for anybody
 //! - `live`: the WebSocket; `pictures`: snapshot and moving picture; `api`: the rest as JSON;
 //!   `choice`: what a client wants to see
@@ -34,6 +35,7 @@ mod source;
 mod testing;
 mod viewer;
 mod wall;
+mod way;
 mod web;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -81,7 +83,8 @@ pub async fn start(
 ) -> Result<Router, ViewerError> {
     let context = context.for_service("viewer")?;
     let stop = context.shutdown.token();
-    let hub = Arc::new(Hub::new(ViewerMetrics::register(&context.metrics)?));
+    let metrics = ViewerMetrics::register(&context.metrics)?;
+    let hub = Arc::new(Hub::new(metrics, context.traces.clone()));
     let feed = Feed::open(bus).await?;
     let part = context.health.register("tail", LINK_DEADLINE);
     let reporting = report_link(feed.tail().link(), part, stop.clone());

@@ -54,7 +54,9 @@ struct Header<'a> {
 impl Shown {
     /// Encodes a frame that was whole at `joined`.
     pub(crate) fn new(frame: &Joined, joined: Moment) -> Self {
-        let Joined { picture, result } = frame;
+        let Joined {
+            picture, result, ..
+        } = frame;
         let counts = count_classes(result);
         let is_late = picture.is_stale(joined.wall);
         let classes = most_likely(result);
@@ -126,6 +128,8 @@ fn message(header: &Header<'_>, picture: &Frame) -> (Bytes, usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{
         clock::tests::at_ms,
@@ -140,6 +144,7 @@ mod tests {
         let joined = Joined {
             picture: picture.clone(),
             result,
+            since: Duration::ZERO,
         };
         (picture, Shown::new(&joined, at_ms(joined_ms)))
     }

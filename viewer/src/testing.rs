@@ -9,7 +9,7 @@ use pipeline::{
     detections::{BBox, Detections, Instance, ModelVersion, Rgb, SchemaVersion, Timings},
     frame::{Frame, FrameId, SourceId},
     service::{
-        Metrics,
+        Metrics, Traces,
         alone::WEB_LIMITS,
         http::{bind, serve_http},
     },
@@ -120,7 +120,10 @@ impl TestViewer {
     pub(crate) async fn with(seats: usize, patience: Patience) -> Self {
         let metrics = Metrics::new("viewer").unwrap();
         let viewer = Viewer {
-            hub: Arc::new(Hub::new(ViewerMetrics::register(&metrics).unwrap())),
+            hub: Arc::new(Hub::new(
+                ViewerMetrics::register(&metrics).unwrap(),
+                Traces::default(),
+            )),
             pages: Arc::new(Pages::load()),
             seats: Arc::new(Semaphore::new(seats)),
             max_watchers: seats,

@@ -18,6 +18,7 @@ use crate::{
     join::{Joined, Lost, Placed, WaitingRoom},
     shown::Shown,
     source::{Source, Summary},
+    way::Way,
 };
 
 /// Beyond it the source that was seen least recently goes.
@@ -47,6 +48,8 @@ pub(crate) struct Change {
     pub(crate) has_turned: bool,
     /// Frames that will never be shown.
     pub(crate) lost: Vec<DropReason>,
+    /// What is recorded of frames that ended here, shown or not.
+    pub(crate) ways: Vec<Way>,
 }
 
 impl Wall {
@@ -131,6 +134,7 @@ impl Wall {
 
     fn show(&mut self, joined: &Joined, now: Moment) -> Change {
         let id = &joined.picture.source;
+        let way = Way::of(&joined.picture, joined.since);
         let known = self.sources.get_mut(id);
         if known
             .as_ref()
@@ -138,6 +142,7 @@ impl Wall {
         {
             return Change {
                 lost: vec![DropReason::Superseded],
+                ways: Vec::from_iter(way.map(|way| way.lost(DropReason::Superseded))),
                 ..Change::default()
             };
         }
@@ -155,6 +160,7 @@ impl Wall {
         Change {
             shown: Some(shown),
             has_turned,
+            ways: Vec::from_iter(way),
             ..Change::default()
         }
     }
@@ -178,12 +184,10 @@ impl Wall {
     /// backlog one half of a frame is missing.
     fn collect_lost(&mut self, mut change: Change) -> Change {
         let ours = |lost: &Lost| lost.captured_at >= self.started_at;
-        let lost = self.room.take_lost();
-        change.lost.extend(
-            lost.iter()
-                .filter(|lost| ours(lost))
-                .map(|lost| lost.reason),
-        );
+        for lost in self.room.take_lost().into_iter().filter(ours) {
+            change.lost.push(lost.reason);
+            change.ways.extend(lost.way);
+        }
         change
     }
 }

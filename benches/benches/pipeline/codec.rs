@@ -50,6 +50,12 @@ impl Codec {
         self.decompressor
             .decompress(&picture.jpeg, into)
             .expect("a good picture");
+        self.encode(picture);
+    }
+
+    fn encode(&mut self, picture: &Picture) {
+        let (width, height) = (picture.width as usize, picture.height as usize);
+        let (pitch, format) = (width * 3, PixelFormat::RGB);
         let from = Image {
             pixels: self.pixels.as_slice(),
             width,
@@ -84,6 +90,17 @@ pub(crate) fn turn(picture: &Picture, count: usize) -> Turn {
     });
     let milliseconds = used.as_secs_f64() * 1e3 / (each * threads) as f64;
     Turn::of(milliseconds).with("codec_cpu_ms", milliseconds)
+}
+
+/// CPU milliseconds to encode a picture, on one core.
+pub(crate) fn encode_ms(picture: &Picture, count: usize) -> f64 {
+    let mut codec = Codec::for_picture(picture);
+    codec.decode_and_encode(picture);
+    let work = Stopwatch::of_thread();
+    for _ in 0..count {
+        codec.encode(picture);
+    }
+    work.elapsed().as_secs_f64() * 1e3 / count as f64
 }
 
 /// Half of all pictures take less than this many milliseconds, one after another.

@@ -1,26 +1,44 @@
 //! The pipeline against bare codecs, the bare model, bare Kafka and a Python service that does the same:
-//! `script/bench P1 P6 P7 P11 P13 P14 P16`.
+//! `script/bench P1 P6 …`; benches/README.md lists them.
 //!
 //! Each id of the goals has a file here. Services and broker run in processes of their own, so that
 //! what each spends can be told apart. Outputs are compared before anything is timed.
 
 mod accept;
+mod bare;
 mod bus;
+mod cameras;
+mod chores;
 mod codec;
+mod consumers;
 mod end_to_end;
+mod growth;
+mod hop;
 mod latency;
+mod mask_work;
+mod masks;
+mod memory;
+mod objects;
 mod peer;
 mod pictures;
+mod preprocess;
+mod runs;
 mod same;
+mod scaling;
 mod services;
 mod stages;
+mod start;
+mod tail;
 mod tax;
+mod torchserve;
 mod uploads;
+mod viewers;
 
 use std::{path::Path, process::ExitCode};
 
 use benches::{
     brokers::contender::{Contender, become_broker_if_child},
+    curves::Chart,
     measure::{
         Finding, Plan,
         foreign::Ours,
@@ -33,10 +51,13 @@ use services::{Surroundings, become_service_if_child, quick_models};
 use tempfile::TempDir;
 
 /// What there is to measure, in this order.
-const IDS: [&str; 7] = ["P11", "P6", "P7", "P16", "P1", "P13", "P14"];
+const IDS: [&str; 20] = [
+    "P8", "P9", "P10", "P11", "P6", "P7", "P16", "P18", "P1", "P17", "P21", "P24", "P25", "P13",
+    "P14", "P15", "P19", "P22", "P23", "P27",
+];
 
-/// Those that need the Python service.
-const WITH_PEER: [&str; 2] = ["P13", "P14"];
+/// Those that need the Python peer.
+const WITH_PEER: [&str; 6] = ["P8", "P9", "P10", "P13", "P14", "P19"];
 
 /// What is measured, and how.
 #[derive(Parser)]
@@ -51,6 +72,10 @@ struct Options {
     /// The broker between the services
     #[arg(long, value_enum, default_value_t = BrokerKind::Embedded)]
     broker: BrokerKind,
+
+    /// Keeps the curves beside the benchmarks too, in benches/curves
+    #[arg(long)]
+    keep_curves: bool,
 
     /// Given by cargo bench. `cargo test` runs benchmarks too, without it
     #[arg(long, hide = true)]
@@ -73,6 +98,7 @@ pub(crate) struct Stand {
     /// How often.
     pub(crate) plan: Plan,
     in_earnest: bool,
+    keeps_curves: bool,
     _folder: TempDir,
 }
 
@@ -93,6 +119,7 @@ impl Stand {
             broker,
             plan: Plan { warm_up, rounds },
             in_earnest: options.bench,
+            keeps_curves: options.keep_curves,
             _folder: folder,
         }
     }
@@ -100,6 +127,24 @@ impl Stand {
     /// One of two: for a measurement, or to see that it works.
     pub(crate) fn pick<T>(&self, measured: T, tried: T) -> T {
         if self.in_earnest { measured } else { tried }
+    }
+
+    /// Where the broker is.
+    pub(crate) fn bootstrap(&self) -> &str {
+        &self.broker.bootstrap
+    }
+
+    /// Keeps a curve as a picture, where it was measured.
+    pub(crate) fn keep_curve(&self, id: &str, name: &str, chart: Chart) {
+        if self.in_earnest {
+            let chart = chart.made_by(format!("script/bench {id}"));
+            let files = chart
+                .save(name, self.keeps_curves)
+                .expect("target/bench is writable");
+            for file in files {
+                println!("{}", file.display());
+            }
+        }
     }
 
     /// New topics for a measurement of that name, and one of the benchmarks' models.
@@ -116,13 +161,26 @@ impl Stand {
 
     fn measure(&self, id: &str) -> Vec<Finding> {
         match id {
+            "P8" => preprocess::measure(self),
+            "P9" => masks::measure(self),
+            "P10" => runs::measure(self),
+            "P19" => memory::measure(self),
+            "P22" => growth::measure(self),
+            "P23" => objects::measure(self),
+            "P27" => start::measure(self),
             "P1" => end_to_end::measure(self),
             "P6" => tax::measure(self, id, "ten"),
             "P7" => tax::measure(self, id, "hundred"),
             "P11" => accept::measure(self),
             "P13" => peer::measure_door(self),
             "P14" => peer::measure_service(self),
+            "P15" => torchserve::measure(self),
             "P16" => latency::measure(self),
+            "P17" => tail::measure(self),
+            "P18" => hop::measure(self),
+            "P21" => scaling::measure(self),
+            "P24" => cameras::measure(self),
+            "P25" => viewers::measure(self),
             _ => unreachable!("ids are checked"),
         }
     }
@@ -130,6 +188,7 @@ impl Stand {
 
 fn main() -> ExitCode {
     become_broker_if_child();
+    bare::become_bare_model_if_child();
     if let Some(code) = become_service_if_child() {
         return code;
     }
@@ -145,15 +204,26 @@ fn main() -> ExitCode {
     let mut findings = Vec::new();
     for id in wanted {
         if WITH_PEER.contains(&id) && std::env::var_os(peer::PYTHON).is_none() {
-            println!("{id} is left out: only script/bench brings the Python service");
+            println!("{id} is left out: only script/bench brings the Python peer");
+            continue;
+        }
+        if id == "P15" && std::env::var_os(torchserve::PYTHON).is_none() {
+            println!(
+                "P15 is not measured: set {}; see benches/README.md",
+                torchserve::PYTHON
+            );
             continue;
         }
         println!("measuring {id}");
-        findings.extend(stand.measure(id));
+        let found = stand.measure(id);
+        if options.bench {
+            // At once: whatever becomes of the next one, this was measured.
+            merge_into(&results_file(), &found).expect("target/bench is writable");
+        }
+        findings.extend(found);
     }
     if options.bench {
         print_table(&findings);
-        merge_into(&results_file(), &findings).expect("target/bench is writable");
     } else {
         println!("all of it works; cargo bench measures");
     }
@@ -162,13 +232,12 @@ fn main() -> ExitCode {
 
 /// The ids asked for, in the order of [`IDS`]; the first that there is not.
 fn wanted(options: &Options) -> Result<Vec<&'static str>, &str> {
-    // `cargo test FILTER` hands its filter to benchmarks too.
-    if options.ids.is_empty() || !options.bench {
-        return Ok(IDS.to_vec());
-    }
     let unknown = options.ids.iter().find(|id| !IDS.contains(&id.as_str()));
-    if let Some(unknown) = unknown {
-        return Err(unknown);
+    match unknown {
+        Some(unknown) if options.bench => return Err(unknown),
+        // `cargo test FILTER` hands its filter to benchmarks too.
+        None if !options.ids.is_empty() => {}
+        _ => return Ok(IDS.to_vec()),
     }
     let is_wanted = |id: &&str| options.ids.iter().any(|wanted| wanted == id);
     Ok(IDS.into_iter().filter(is_wanted).collect())

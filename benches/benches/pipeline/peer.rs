@@ -97,7 +97,8 @@ impl Drop for Peer {
     }
 }
 
-fn python(arguments: &[&str]) -> Command {
+/// Python in the peer's folder, with its packages.
+pub(crate) fn python(arguments: &[&str]) -> Command {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/python");
     let program = env::var_os(PYTHON).map(PathBuf::from);
     let mut command = Command::new(program.expect("script/bench says where Python is"));
@@ -203,7 +204,7 @@ pub(crate) fn measure_service(stand: &Stand) -> Vec<Finding> {
 }
 
 /// Fails unless both found the same things, in whatever order.
-fn assert_alike(ours: &[Instance], theirs: &[Instance]) {
+pub(crate) fn assert_alike(ours: &[Instance], theirs: &[Instance]) {
     assert_eq!(ours.len(), theirs.len(), "as many things");
     assert!(!ours.is_empty(), "a picture of nothing proves nothing");
     for one in ours {

@@ -23,7 +23,7 @@ pub(crate) fn bare_model(surroundings: &Surroundings) -> OnnxModel {
     let resolved = repository.resolve(&reference).expect("a model");
     let runtime = Runtime::load(None).expect("run script/setup: ONNX Runtime");
     let options = LoadOptions {
-        precision: Precision::Fp32,
+        precision: Some(Precision::Fp32),
         session: SessionOptions::default(),
     };
     OnnxModel::load(&runtime, &resolved, &options).expect("a model that loads")

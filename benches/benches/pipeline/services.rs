@@ -20,6 +20,9 @@ const SERVICE: &str = "KADR_BENCH_SERVICE";
 /// Loading a model and opening Kafka take less than this on any machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How often a service is asked whether it is ready; short beside what a start takes.
+const ASKED_EVERY: Duration = Duration::from_millis(5);
+
 #[derive(Parser)]
 struct Detector {
     #[command(flatten)]
@@ -32,11 +35,18 @@ struct Gateway {
     args: gateway::ServiceArgs,
 }
 
+#[derive(Parser)]
+struct Viewer {
+    #[command(flatten)]
+    args: viewer::ServiceArgs,
+}
+
 /// Becomes a service when this process was started as one.
 pub(crate) fn become_service_if_child() -> Option<ExitCode> {
     match std::env::var(SERVICE).ok()?.as_str() {
         "detector" => Some(detector::run(Detector::parse().args)),
         "gateway" => Some(gateway::run(Gateway::parse().args)),
+        "viewer" => Some(viewer::run(Viewer::parse().args)),
         other => panic!("there is no service {other:?} to become"),
     }
 }
@@ -57,17 +67,40 @@ pub(crate) struct Surroundings {
     pub(crate) model: &'static str,
 }
 
+impl Surroundings {
+    fn model_flags(&self) -> Vec<String> {
+        let models = self.models.display().to_string();
+        let flags = ["--model", self.model, "--models", &models];
+        flags.map(str::to_owned).to_vec()
+    }
+}
+
 impl Service {
     /// Frames in, results out. Returns when its model is loaded.
     pub(crate) fn detector(surroundings: &Surroundings) -> Self {
-        Self::start("detector", surroundings, free_address(), &[])
+        Self::detector_with(surroundings, &[])
+    }
+
+    /// The same with flags of its own.
+    pub(crate) fn detector_with(surroundings: &Surroundings, flags: &[&str]) -> Self {
+        let mut own = surroundings.model_flags();
+        own.extend(flags.iter().map(|&flag| flag.to_owned()));
+        Self::start("detector", surroundings, free_address(), &own)
     }
 
     /// The door for uploads. Returns when it takes them.
     pub(crate) fn gateway(surroundings: &Surroundings) -> Self {
         let web = free_address();
-        let own = ["--listen".to_owned(), web.to_string()];
+        let mut own = surroundings.model_flags();
+        own.extend(["--listen".to_owned(), web.to_string()]);
         Self::start("gateway", surroundings, web, &own)
+    }
+
+    /// The annotated pictures for browsers. Returns when it is ready for them.
+    pub(crate) fn viewer(surroundings: &Surroundings) -> Self {
+        let web = free_address();
+        let own = ["--listen".to_owned(), web.to_string()];
+        Self::start("viewer", surroundings, web, &own)
     }
 
     fn start(name: &str, given: &Surroundings, web: SocketAddr, own: &[String]) -> Self {
@@ -76,9 +109,6 @@ impl Service {
             .env(SERVICE, name)
             .args(["--brokers", &given.brokers])
             .args(["--topic-prefix", &given.topic_prefix])
-            .args(["--model", given.model])
-            .arg("--models")
-            .arg(&given.models)
             .args(["--admin-listen", &admin.to_string(), "--log", "warn"])
             .args(own)
             .stdout(Stdio::null())
@@ -102,7 +132,7 @@ impl Service {
                 begin.elapsed() < PATIENCE,
                 "the {name} is not ready: {answer:?}"
             );
-            thread::park_timeout(Duration::from_millis(20));
+            thread::park_timeout(ASKED_EVERY);
         }
     }
 
@@ -119,6 +149,11 @@ impl Service {
     /// Its resident memory in MiB.
     pub(crate) fn memory_mib(&self) -> f64 {
         processes::memory_mib(self.process.id()).0
+    }
+
+    /// The same at its greatest so far.
+    pub(crate) fn greatest_memory_mib(&self) -> f64 {
+        processes::memory_mib(self.process.id()).1
     }
 }
 

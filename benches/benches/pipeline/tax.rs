@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// A detector and its topics.
-struct Bench<'a> {
-    detector: Service,
+pub(crate) struct Bench<'a> {
+    pub(crate) detector: Service,
     sender: Sender,
     results: Reader,
     topics: Topics,
-    surroundings: &'a Surroundings,
+    pub(crate) surroundings: &'a Surroundings,
 }
 
 /// `model` finds always the same things, at once.
@@ -50,7 +50,8 @@ pub(crate) fn measure(stand: &Stand, id: &str, model: &'static str) -> Vec<Findi
 }
 
 impl<'a> Bench<'a> {
-    fn set_up(surroundings: &'a Surroundings) -> Self {
+    /// Returns when the model is loaded.
+    pub(crate) fn set_up(surroundings: &'a Surroundings) -> Self {
         let bootstrap = &surroundings.brokers;
         let topics = Topics::new(&surroundings.topic_prefix).expect("a prefix");
         Self {
@@ -63,7 +64,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The service sees what the bare model sees. Returns how many things that are.
-    fn check(&self, picture: &Picture) -> usize {
+    pub(crate) fn check(&self, picture: &Picture) -> usize {
         let annotated = Reader::open(&self.surroundings.brokers, &self.topics.annotated());
         self.sender.send(&self.topics.frames(), &picture.jpeg, 1);
         let result: Detections = serde_json::from_slice(&self.results.one()).expect("a result");
@@ -74,7 +75,8 @@ impl<'a> Bench<'a> {
         bare.len()
     }
 
-    fn turn(&self, picture: &Picture, (count, things): (usize, usize)) -> Turn {
+    /// CPU milliseconds of the detector for each of `count` frames.
+    pub(crate) fn turn(&self, picture: &Picture, (count, things): (usize, usize)) -> Turn {
         let begin = Instant::now();
         let before = self.detector.cpu();
         self.sender

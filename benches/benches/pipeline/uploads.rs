@@ -88,3 +88,38 @@ pub(crate) fn upload_all(
     });
     begin.elapsed()
 }
+
+/// Uploads a picture `count` times at an even pace, whether or not the answers come in time; returns
+/// the milliseconds from when each was due to its answer.
+pub(crate) fn upload_at(
+    clients: &[Client],
+    jpeg: &[u8],
+    (per_second, count): (f64, usize),
+) -> Vec<f64> {
+    let gap = Duration::from_secs_f64(1.0 / per_second);
+    let taken = AtomicUsize::new(0);
+    let begin = Instant::now();
+    let upload = |client: &Client| {
+        let mut latencies_ms = Vec::new();
+        loop {
+            let number = taken.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return latencies_ms;
+            }
+            let due = begin + gap * u32::try_from(number).unwrap_or(u32::MAX);
+            thread::park_timeout(due.saturating_duration_since(Instant::now()));
+            client.upload(jpeg, Answer::Picture);
+            latencies_ms.push(due.elapsed().as_secs_f64() * 1e3);
+        }
+    };
+    thread::scope(|scope| {
+        let running: Vec<_> = clients
+            .iter()
+            .map(|client| scope.spawn(|| upload(client)))
+            .collect();
+        let found = running.into_iter();
+        found
+            .flat_map(|thread| thread.join().expect("no panic"))
+            .collect()
+    })
+}

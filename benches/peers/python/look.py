@@ -13,7 +13,7 @@ from pycocotools import mask as coco
 class Model:
     """A model in Detectron2's convention, from a folder with model.toml."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int = 0) -> None:
         manifest = tomllib.loads((folder / "model.toml").read_text())
         versions = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
         self.labels = manifest["labels"]
@@ -23,28 +23,18 @@ class Model:
         self.bgr = manifest["input"]["channels"] == "bgr"
         options = onnxruntime.SessionOptions()
         # Spinning threads would take the cores from everything else.
+        options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = folder / str(versions[-1]) / manifest["files"]["fp32"]
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def tensor(self, picture: Image.Image) -> np.ndarray:
-        """The picture as the network wants it: shortest edge, channels first."""
-        width, height = picture.size
-        scale = self.resize["shortest"] / min(width, height)
-        scale = min(scale, self.resize["longest"] / max(width, height))
-        size = (round(width * scale), round(height * scale))
-        pixels = np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
-        if self.bgr:
-            pixels = pixels[:, :, ::-1]
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
-
     def look_at(self, picture: Image.Image) -> list[dict]:
         """Instances in frame pixels; each with its box-sized mask under `crop` and `corner`."""
-        tensor = self.tensor(picture)
+        pixels = tensor(picture, self.resize, self.bgr)
         names = ["boxes", "classes", "scores", "masks"]
-        boxes, classes, scores, masks = self.session.run(names, {self.input: tensor})
+        boxes, classes, scores, masks = self.session.run(names, {self.input: pixels})
         width, height = picture.size
-        scale = np.array([width / tensor.shape[2], height / tensor.shape[1]] * 2, dtype=np.float32)
+        scale = np.array([width / pixels.shape[2], height / pixels.shape[1]] * 2, dtype=np.float32)
         seen = []
         for box, kind, score, mask in zip(boxes * scale, classes, scores, masks.reshape(-1, *masks.shape[-2:])):
             if score < self.threshold["score"]:
@@ -68,6 +58,17 @@ class Model:
                 }
             )
         return seen
+
+
+def tensor(picture: Image.Image, resize: dict, bgr: bool) -> np.ndarray:
+    """The picture as a network wants it: shortest edge, channels first."""
+    width, height = picture.size
+    scale = min(resize["shortest"] / min(width, height), resize["longest"] / max(width, height))
+    size = (round(width * scale), round(height * scale))
+    pixels = np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
+    if bgr:
+        pixels = pixels[:, :, ::-1]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
 
 
 def paste(mask: np.ndarray, box: np.ndarray, size: tuple[int, int], threshold: float) -> tuple[np.ndarray, tuple[int, int]]:

@@ -28,6 +28,14 @@ enum Soak {
         #[arg(long, env = "KADR_PROGRAM", hide = true)]
         program: PathBuf,
     },
+    /// A detector that is shown pictures of two hundred sizes: its memory may not grow.
+    Memory {
+        #[arg(long, default_value_t = 20_000, value_parser = value_parser!(u64).range(200..=10_000_000))]
+        images: u64,
+        /// The program.
+        #[arg(long, env = "KADR_PROGRAM", hide = true)]
+        program: PathBuf,
+    },
     /// The embedded broker under small and large records at once, with retention on.
     Broker {
         /// Records of about 200 bytes.
@@ -50,6 +58,7 @@ fn main() -> ExitCode {
             },
             &arguments.data,
         ),
+        Soak::Memory { images, program } => soak::memory(&program, &arguments.data, images),
         Soak::Demo { minutes, program } => soak::demo(&program, &arguments.data, minutes),
     };
     if all_held {

@@ -97,7 +97,7 @@ pub fn consume(bootstrap: &str, topic: &str, count: u64) -> Duration {
 }
 
 /// Bytes that no layer could make smaller.
-pub(crate) fn noise(bytes: usize) -> Vec<u8> {
+pub fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {
         state ^= state << 13;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    io,
     time::Duration,
 };
 
@@ -41,11 +42,28 @@ pub fn usage(roots: &[u32]) -> Usage {
     }
 }
 
+/// Processes that descend from that one, without it.
+pub fn descendants_of(process_id: u32) -> Vec<u32> {
+    let mut found = descendants(&entries(), &[process_id]);
+    found.remove(&process_id.cast_signed());
+    found.into_iter().map(i32::cast_unsigned).collect()
+}
+
 /// What one process has used; it must be alive.
 pub fn cpu_of(process_id: u32) -> Duration {
     let process = Process::new(process_id.cast_signed()).and_then(|process| process.stat());
     let stat = process.expect("a live process");
     ticks(stat.utime + stat.stime)
+}
+
+/// Resident memory of a process in MiB; an error when it is gone.
+pub fn memory_mib_of(process_id: u32) -> io::Result<f64> {
+    let process = Process::new(process_id.cast_signed()).and_then(|process| process.status());
+    let status = process.map_err(io::Error::other)?;
+    let kib = status
+        .vmrss
+        .ok_or_else(|| io::Error::other("it has ended"))?;
+    Ok(kib as f64 / 1024.0)
 }
 
 /// Resident memory of a live process now, and at its greatest, in MiB.
@@ -118,6 +136,21 @@ mod tests {
         let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         let found = descendants(&entries(), &[child.id()]);
         assert_eq!(found, HashSet::from([child.id().cast_signed()]));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn memory_of_a_process_that_is_gone_is_an_error() {
+        assert!(memory_mib_of(std::process::id()).unwrap() > 0.0);
+        assert!(memory_mib_of(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn children_descend_from_their_parent() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        assert!(descendants_of(std::process::id()).contains(&child.id()));
+        assert!(!descendants_of(std::process::id()).contains(&std::process::id()));
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -107,9 +107,10 @@ fn read(file: &Path) -> io::Result<Map<String, Value>> {
 }
 
 fn as_json(findings: &[&Finding]) -> Value {
-    let ratio = |finding: &Finding| finding.comparison.ratio.median;
+    // Variants may have bounds of their own.
+    let shortfall = |finding: &Finding| finding.goal.shortfall(finding.comparison.ratio.median);
     let worst = findings.iter().copied().reduce(|worst, next| {
-        if next.goal.is_worse(ratio(next), ratio(worst)) {
+        if shortfall(next) > shortfall(worst) {
             next
         } else {
             worst

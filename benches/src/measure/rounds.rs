@@ -55,9 +55,9 @@ pub struct Comparison {
     pub detail: BTreeMap<String, f64>,
 }
 
-/// One turn and what the machine did meanwhile.
-struct Watched {
-    turn: Turn,
+/// What one turn found and what the machine did meanwhile.
+struct Watched<'a> {
+    turn: &'a Turn,
     load: Load,
 }
 
@@ -68,27 +68,43 @@ pub fn take_turns(
     mut a: impl FnMut() -> Turn,
     mut b: impl FnMut() -> Turn,
 ) -> Comparison {
+    let [comparison] = take_turns_each(plan, ours, || [a()], || [b()]);
+    comparison
+}
+
+/// The same where a turn finds several things that are compared, each with its like.
+pub fn take_turns_each<const N: usize>(
+    plan: Plan,
+    ours: &Ours,
+    mut a: impl FnMut() -> [Turn; N],
+    mut b: impl FnMut() -> [Turn; N],
+) -> [Comparison; N] {
     assert!(plan.rounds > 0, "at least one round");
     for _ in 0..plan.warm_up {
         a();
         b();
     }
-    let rounds: Vec<[Watched; 2]> = (0..plan.rounds)
+    let rounds: Vec<[([Turn; N], Load); 2]> = (0..plan.rounds)
         .map(|_| [watch(ours, &mut a), watch(ours, &mut b)])
         .collect();
-    compare(&rounds)
+    std::array::from_fn(|number| {
+        let rounds = rounds.iter().map(|both| {
+            both.each_ref().map(|(turns, load)| Watched {
+                turn: &turns[number],
+                load: *load,
+            })
+        });
+        compare(&rounds.collect::<Vec<_>>())
+    })
 }
 
-fn watch(ours: &Ours, run: &mut impl FnMut() -> Turn) -> Watched {
+fn watch<T>(ours: &Ours, run: &mut impl FnMut() -> T) -> (T, Load) {
     let before = ours.moment();
-    let turn = run();
-    Watched {
-        turn,
-        load: before.until(&ours.moment()),
-    }
+    let found = run();
+    (found, before.until(&ours.moment()))
 }
 
-fn compare(rounds: &[[Watched; 2]]) -> Comparison {
+fn compare(rounds: &[[Watched<'_>; 2]]) -> Comparison {
     let loads = rounds.iter().flatten().map(|watched| watched.load);
     let load = loads.fold(Load::default(), Load::plus);
     let mut named: BTreeMap<String, Vec<f64>> = BTreeMap::new();
@@ -145,9 +161,23 @@ mod tests {
     }
 
     #[test]
+    fn each_thing_is_compared_with_its_like() {
+        let plan = Plan {
+            warm_up: 0,
+            rounds: 2,
+        };
+        let a = || [Turn::of(6.0).with("of_one", 1.0), Turn::of(20.0)];
+        let b = || [Turn::of(3.0), Turn::of(5.0)];
+        let [one, other] = take_turns_each(plan, &Ours::with(&[]), a, b);
+        assert_eq!((one.ratio.median, other.ratio.median), (2.0, 4.0));
+        assert!(one.detail.contains_key("of_one") && !other.detail.contains_key("of_one"));
+    }
+
+    #[test]
     fn foreign_load_is_that_of_all_rounds_together() {
+        let turn = Turn::of(1.0);
         let watched = |foreign_ms| Watched {
-            turn: Turn::of(1.0),
+            turn: &turn,
             load: Load {
                 wall: Duration::from_secs(1),
                 ours: Duration::ZERO,

@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{self, BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -12,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{verdict::Verdict, watch};
+use super::{verdict::Verdict, watch, web};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 /// What one answer may take: the machine is busy on purpose.
@@ -141,21 +140,8 @@ impl Running {
         })
     }
 
-    /// A GET that needs no client library: the answer's body.
     fn get(&self, path: &str) -> io::Result<String> {
-        let mut stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let host = &self.address;
-        write!(
-            stream,
-            "GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let body = answer
-            .split_once("\r\n\r\n")
-            .map(|(_, body)| body.to_owned());
-        body.ok_or_else(|| io::Error::other("no HTTP answer"))
+        web::get(&self.address, path, PATIENCE)
     }
 
     /// Asks it to end as Ctrl-C does; whether it ended well.

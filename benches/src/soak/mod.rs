@@ -1,19 +1,25 @@
 //! Long runs that end with verdicts: the embedded broker however many records pass through it (this
-//! file), and the whole demo however long it runs (`demo`).
+//! file), the whole demo however long it runs (`demo`), and a detector however many sizes of pictures
+//! it is shown (`memory`).
 
 mod course;
 mod demo;
 mod ledger;
+mod memory;
+mod pictures;
 mod probe;
 mod records;
 mod sequences;
+mod shuttle;
 mod traffic;
 mod verdict;
 mod watch;
+mod web;
 
 use std::{path::Path, thread, time::Instant};
 
 pub use demo::demo;
+pub use memory::memory;
 
 use course::{Course, Load};
 use ledger::Ledger;

@@ -18,7 +18,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use pipeline::service::{DropReason, Part, shutdown::describe};
+use pipeline::service::{DropReason, Part, Traces, shutdown::describe};
 use tokio::{
     task::{JoinError, spawn_blocking},
     time::sleep,
@@ -30,6 +30,7 @@ pub use error::CaptureError;
 use crate::{
     address::{Address, ClipAddress},
     newest::Newest,
+    publish::CAPTURE,
     stats::CameraStats,
 };
 use pace::Pace;
@@ -160,6 +161,7 @@ pub(crate) struct Filming {
     pub(crate) slot: Arc<Newest<Shot>>,
     pub(crate) stats: Arc<CameraStats>,
     pub(crate) part: Part,
+    pub(crate) traces: Traces,
 }
 
 impl Filming {
@@ -214,8 +216,11 @@ impl Filming {
             captured_at,
             jpeg: taken.jpeg,
         };
-        if self.slot.put(shot).is_some() {
+        if let Some(shot) = self.slot.put(shot) {
             self.stats.dropped(DropReason::Superseded);
+            let mut span = self.traces.begin(CAPTURE, None, shot.captured_at);
+            span.set_dropped(DropReason::Superseded);
+            span.end();
         }
     }
 

@@ -42,6 +42,7 @@ impl Camera {
             slot: slot.clone(),
             stats,
             part,
+            traces: Traces::default(),
         };
         let task = tokio::spawn(filming.run(reel.unwrap(), stop.clone()));
         Self {

@@ -71,9 +71,9 @@ struct Trial {
     #[arg(long)]
     unchecked: bool,
 
-    /// The form of the weights: fp32 or int8.
-    #[arg(long, env = "KADR_PRECISION", default_value_t = Precision::Fp32)]
-    precision: Precision,
+    /// The form of the weights: fp32, int8 or cut; without it, the one that model.toml serves.
+    #[arg(long, env = "KADR_PRECISION")]
+    precision: Option<Precision>,
 
     /// The device: cpu, cuda or cuda:N.
     #[arg(long, env = "KADR_PROVIDER", default_value_t = Provider::Cpu)]

@@ -51,9 +51,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
 
-    /// The form of the weights: fp32 or int8.
-    #[arg(long, env = "KADR_PRECISION", default_value_t = Precision::Fp32)]
-    precision: Precision,
+    /// The form of the weights: fp32, int8 or cut; without it, the one that model.toml serves.
+    #[arg(long, env = "KADR_PRECISION")]
+    precision: Option<Precision>,
 
     /// The device: cpu, cuda or cuda:N. CUDA that cannot be had is an error.
     #[arg(long, env = "KADR_PROVIDER", default_value_t = Provider::Cpu)]

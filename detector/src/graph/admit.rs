@@ -64,8 +64,13 @@ const TFLITE: &[u8] = b"TFL3";
 
 /// Reads a file and refuses it if it cannot be served.
 pub fn admitted(path: &Path) -> Result<GraphFile, GraphError> {
+    admitted_with(path, 1)
+}
+
+/// The same for a piece of a network, which may take so many inputs.
+pub fn admitted_with(path: &Path, inputs: usize) -> Result<GraphFile, GraphError> {
     let file = GraphFile::read(path)?;
-    match file.facts.admit() {
+    match file.facts.admit_with(inputs) {
         Ok(()) => Ok(file),
         Err(refusal) => Err(GraphError {
             path: path.to_owned(),
@@ -113,9 +118,14 @@ pub(super) fn unknown_kind() -> Refusal {
 impl Facts {
     /// Whether the file can be served, as far as can be said without loading it.
     pub fn admit(&self) -> Result<(), Refusal> {
+        self.admit_with(1)
+    }
+
+    /// The same for a piece of a network, which may take so many inputs.
+    pub fn admit_with(&self, inputs: usize) -> Result<(), Refusal> {
         self.check_files()?;
         self.check_operators()?;
-        self.check_ports()?;
+        self.check_ports(inputs)?;
         self.faults.first().cloned().map_or(Ok(()), Err)
     }
 
@@ -160,7 +170,7 @@ impl Facts {
         Err(Refusal::CustomOperators { operators })
     }
 
-    fn check_ports(&self) -> Result<(), Refusal> {
+    fn check_ports(&self, most_inputs: usize) -> Result<(), Refusal> {
         let (inputs, outputs) = (&self.signature.inputs, &self.signature.outputs);
         if inputs.is_empty() {
             return Err(missing("input"));
@@ -170,7 +180,7 @@ impl Facts {
         }
         check_names("input", inputs)?;
         check_names("output", outputs)?;
-        if inputs.len() > 1 {
+        if inputs.len() > most_inputs {
             return Err(Refusal::SeveralInputs {
                 inputs: inputs.iter().map(Port::to_string).collect(),
             });

@@ -30,7 +30,7 @@ use crate::model::signature::Signature;
 use parse::Reader;
 use tensor::Stored;
 
-pub use admit::admitted;
+pub use admit::{admitted, admitted_with};
 pub use normalisation::Normalisation;
 pub use recognise::{Recognition, recognise};
 pub use refusal::{GraphError, Refusal};

@@ -8,12 +8,14 @@
 //! - [`preprocess`]: from a decoded frame to the network's input
 //! - [`tensor`]: the numbers of that input
 //! - [`geometry`]: where the frame lies in that input, and the way back
+//! - [`cut`]: what lies between the pieces of a network that is cut into three
 //! - [`decode`]: from the network's numbers to instances and classes
 //! - [`paste`]: from small masks in boxes to masks in the frame
 //! - [`field`]: from masks over the whole input to masks in the frame
 //!
 //! What runs the network in between implements [`Model`]; see [`onnx`](crate::onnx).
 
+pub mod cut;
 pub mod decode;
 pub mod field;
 pub mod geometry;
@@ -32,6 +34,7 @@ use pipeline::detections::{Classification, Instance};
 
 use crate::image::RgbImage;
 use manifest::Manifest;
+use repository::Precision;
 
 /// A loaded model. It is used by one thread at a time and may be moved to another.
 pub trait Model: Send {
@@ -41,10 +44,18 @@ pub trait Model: Send {
     /// The version of it that is loaded.
     fn version(&self) -> u32;
 
+    /// The form of its weights that is loaded.
+    fn precision(&self) -> Precision;
+
     /// Looks at the images, in batches as large as the model takes, and answers one prediction an
     /// image, in order. An error concerns all of them: whoever wants to know which image causes it
     /// asks again, one by one.
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError>;
+
+    /// Bytes of memory that it was seen to take; 0 where nobody looked.
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
 
     /// What ends a run from another thread; without one a run cannot be ended.
     fn interrupter(&self) -> Interrupter {

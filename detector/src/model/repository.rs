@@ -93,6 +93,8 @@ pub enum Precision {
     Fp32,
     /// Quantised to eight bits.
     Int8,
+    /// 32-bit floating point, in three graphs: trunk, box head and mask head.
+    Cut,
 }
 
 impl fmt::Display for Precision {
@@ -100,6 +102,7 @@ impl fmt::Display for Precision {
         formatter.write_str(match self {
             Self::Fp32 => "fp32",
             Self::Int8 => "int8",
+            Self::Cut => "cut",
         })
     }
 }
@@ -111,7 +114,10 @@ impl FromStr for Precision {
         match text {
             "fp32" => Ok(Self::Fp32),
             "int8" => Ok(Self::Int8),
-            _ => Err(format!("{text:?} is not a precision; write fp32 or int8")),
+            "cut" => Ok(Self::Cut),
+            _ => Err(format!(
+                "{text:?} is not a precision; write fp32, int8 or cut"
+            )),
         }
     }
 }
@@ -220,21 +226,23 @@ impl ResolvedModel {
         ModelReference::version(&self.manifest.name, self.version)
     }
 
-    /// The graph of the wanted precision, which is there.
+    /// The form that is asked for, or else the one that the manifest serves.
+    pub fn form(&self, asked_for: Option<Precision>) -> Precision {
+        asked_for.unwrap_or(self.manifest.files.serve)
+    }
+
+    /// The graph of the wanted precision, or the `cut.toml`; it is there.
     pub fn file(&self, precision: Precision) -> Result<PathBuf, RepositoryError> {
         let files = &self.manifest.files;
         let file = match precision {
-            Precision::Fp32 => &files.fp32,
-            Precision::Int8 => {
-                files
-                    .int8
-                    .as_ref()
-                    .ok_or_else(|| RepositoryError::NoSuchPrecision {
-                        model: self.reference(),
-                        precision,
-                    })?
-            }
+            Precision::Fp32 => Some(&files.fp32),
+            Precision::Int8 => files.int8.as_ref(),
+            Precision::Cut => files.cut.as_ref(),
         };
+        let file = file.ok_or_else(|| RepositoryError::NoSuchPrecision {
+            model: self.reference(),
+            precision,
+        })?;
         let path = self.folder.join(file);
         if !path.is_file() {
             return Err(RepositoryError::MissingFile {

@@ -5,6 +5,7 @@
 //! - [`session`]: a graph on a device, its inputs and outputs by name
 //! - `answer`: what a run answered, in the types that are read
 //! - `head`: the decoder of the graph's convention
+//! - `cut`: a network in three pieces
 //! - [`model`]: a [`Model`](crate::model::Model) that runs a session
 //! - `pool`: the same in several sessions side by side
 //!
@@ -12,6 +13,7 @@
 //! without it and can say what is missing.
 
 mod answer;
+mod cut;
 mod head;
 pub mod library;
 pub mod model;

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use super::Runtime;
+use super::cut::CutNetwork;
 use super::head::Head;
 use super::provider::SessionOptions;
 use super::session::{Graph, RunInput, SessionError};
 use crate::graph::{GraphError, GraphFile, admitted};
 use crate::image::RgbImage;
+use crate::model::cut::CutError;
 use crate::model::decode::PortError;
 use crate::model::geometry::{PlacedFrame, Size};
 use crate::model::manifest::{Clash, Convention, InputSpec, Layout, Manifest, OutputNames, Range};
@@ -20,8 +22,8 @@ use crate::model::{Interrupter, Model, ModelError, Prediction};
 /// How a model is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// The form of the weights.
-    pub precision: Precision,
+    /// The form of the weights; without one, the form that the manifest serves.
+    pub precision: Option<Precision>,
     /// Device, threads and memory.
     pub session: SessionOptions,
 }
@@ -38,6 +40,17 @@ pub enum LoadError {
     /// Its graph cannot be loaded or does not fit the manifest.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// Its `cut.toml` cannot be used.
+    #[error(transparent)]
+    CutFile(#[from] CutError),
+    /// The pieces of a cut network do not go together with each other or the manifest.
+    #[error("{path} cannot be served: {reason}", path = .path.display())]
+    Cut {
+        /// The piece, or the `cut.toml`.
+        path: PathBuf,
+        /// What does not go together.
+        reason: String,
+    },
     /// Its graph does not answer in its convention.
     #[error(
         "{path} does not answer in the convention {:?}: {reason}; it has {available}; say which output is which with name = … or names = {{ boxes = … }} under [output] in model.toml, or choose another convention",
@@ -81,17 +94,26 @@ pub enum LoadError {
     },
 }
 
-/// A model of the repository in an ONNX Runtime session.
+/// A model of the repository in ONNX Runtime.
 #[derive(Debug)]
 pub struct OnnxModel {
     manifest: Manifest,
     version: u32,
-    graph: Graph,
+    precision: Precision,
+    network: Network,
     element: Element,
     preprocessor: Preprocessor,
-    head: Head,
     /// The input of the last run, kept for its memory.
     tensor: TensorBuffer,
+}
+
+/// What is run.
+#[derive(Debug)]
+enum Network {
+    /// One graph, and how its answer is read.
+    Whole(Box<(Graph, Head)>),
+    /// Three, and what lies between them.
+    Cut(Box<CutNetwork>),
 }
 
 impl From<SessionError> for ModelError {
@@ -107,20 +129,29 @@ impl OnnxModel {
         model: &ResolvedModel,
         options: &LoadOptions,
     ) -> Result<Self, LoadError> {
-        let path = model.file(options.precision)?;
-        let file = admitted(&path)?;
-        let graph = Graph::load(runtime, &path, &options.session)?;
+        let precision = model.form(options.precision);
+        let path = model.file(precision)?;
         let mut manifest = model.manifest.clone();
-        let element = check_input(&graph, &manifest)?;
-        let convention = settle_convention(&file, &mut manifest)?;
-        let head = Head::of(&graph, &manifest, convention)?;
+        let (network, element) = if precision == Precision::Cut {
+            let cut = CutNetwork::load(runtime, (&path, &manifest), &options.session)?;
+            let element = check_input(cut.trunk(), &manifest)?;
+            manifest.output.convention = Some(Convention::Detectron2);
+            (Network::Cut(Box::new(cut)), element)
+        } else {
+            let file = admitted(&path)?;
+            let graph = Graph::load(runtime, &path, &options.session)?;
+            let element = check_input(&graph, &manifest)?;
+            let convention = settle_convention(&file, &mut manifest)?;
+            let head = Head::of(&graph, &manifest, convention)?;
+            (Network::Whole(Box::new((graph, head))), element)
+        };
         Ok(Self {
             element,
             preprocessor: Preprocessor::new(&manifest.input),
             manifest,
             version: model.version,
-            graph,
-            head,
+            precision,
+            network,
             tensor: TensorBuffer::default(),
         })
     }
@@ -144,14 +175,20 @@ impl OnnxModel {
         // The manifest allows batches only where every frame gets the same input size.
         let spec = &self.manifest.input;
         let shape = tensor_shape(spec, images.len(), first.placement.input);
-        let head = &mut self.head;
         let input = RunInput {
             name: &spec.name,
             element: &self.element,
             shape: &shape,
             values: self.tensor.values(),
         };
-        self.graph.run(input, |answer| head.read(answer, &frames))
+        match &mut self.network {
+            Network::Whole(whole) => {
+                let (graph, head) = &mut **whole;
+                graph.run(input, |answer| head.read(answer, &frames))
+            }
+            // Its trunk takes one picture at a time, so the manifest allows no more.
+            Network::Cut(cut) => Ok(vec![Prediction::Instances(cut.run(input, first)?)]),
+        }
     }
 }
 
@@ -164,6 +201,10 @@ impl Model for OnnxModel {
         self.version
     }
 
+    fn precision(&self) -> Precision {
+        self.precision
+    }
+
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError> {
         let mut predictions = Vec::with_capacity(images.len());
         for batch in images.chunks(self.manifest.max_batch_size) {
@@ -173,7 +214,10 @@ impl Model for OnnxModel {
     }
 
     fn interrupter(&self) -> Interrupter {
-        self.graph.interrupter()
+        match &self.network {
+            Network::Whole(whole) => whole.0.interrupter(),
+            Network::Cut(cut) => cut.interrupter(),
+        }
     }
 }
 

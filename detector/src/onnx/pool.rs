@@ -8,7 +8,7 @@ use std::thread;
 use super::{LoadError, LoadOptions, OnnxModel, Runtime};
 use crate::image::RgbImage;
 use crate::model::manifest::Manifest;
-use crate::model::repository::ResolvedModel;
+use crate::model::repository::{Precision, ResolvedModel};
 use crate::model::{Interrupter, Model, ModelError, Prediction};
 
 /// Copies of a model, at least one.
@@ -17,6 +17,7 @@ pub struct SessionPool {
     /// Of the whole: as many frames as all sessions take together.
     manifest: Manifest,
     sessions: Vec<OnnxModel>,
+    memory_bytes: u64,
 }
 
 impl SessionPool {
@@ -37,7 +38,22 @@ impl SessionPool {
             .collect::<Result<Vec<_>, _>>()?;
         let mut manifest = sessions[0].manifest().clone();
         manifest.max_batch_size *= sessions.len();
-        Ok(Self { manifest, sessions })
+        // Each session is given a preferred size.
+        let preferred = &mut manifest.queueing.preferred_sizes;
+        preferred.retain_mut(|size| {
+            *size *= sessions.len();
+            *size <= manifest.max_batch_size
+        });
+        Ok(Self {
+            manifest,
+            sessions,
+            memory_bytes: 0,
+        })
+    }
+
+    /// Notes what the model was seen to take.
+    pub fn note_memory(&mut self, bytes: u64) {
+        self.memory_bytes = bytes;
     }
 }
 
@@ -48,6 +64,14 @@ impl Model for SessionPool {
 
     fn version(&self) -> u32 {
         self.sessions[0].version()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
+    fn precision(&self) -> Precision {
+        self.sessions[0].precision()
     }
 
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError> {

@@ -55,6 +55,10 @@ pub struct SessionOptions {
     pub provider: Provider,
     /// Threads inside an operator; zero means one for each core.
     pub threads: usize,
+    /// Operators that run at the same time; up to one means one after the other.
+    pub inter_threads: usize,
+    /// The most memory of a card that a session's arena may hold.
+    pub card_memory_bytes: Option<u64>,
     /// Whether idle threads burn a core to wake up faster: only for cores shared with nobody.
     pub spinning: bool,
     /// Whether freed memory is kept for the next run: faster, but it never shrinks, and frames of
@@ -67,6 +71,8 @@ impl Default for SessionOptions {
         Self {
             provider: Provider::Cpu,
             threads: 0,
+            inter_threads: 1,
+            card_memory_bytes: None,
             spinning: false,
             arena: false,
         }
@@ -80,11 +86,18 @@ pub(super) fn execution_providers(options: &SessionOptions) -> Vec<ExecutionProv
     match options.provider {
         Provider::Cpu => vec![cpu.error_on_failure()],
         Provider::Cuda { device } => {
-            let cuda = ep::CUDA::default()
+            let mut cuda = ep::CUDA::default()
                 .with_device_id(device)
                 // The exhaustive search would run again for every new frame size.
-                .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
-                .build();
+                .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic);
+            let limit = options.card_memory_bytes.map(usize::try_from);
+            if let Some(Ok(bytes)) = limit {
+                // Doubling would pass the limit long before the memory is needed.
+                cuda = cuda
+                    .with_memory_limit(bytes)
+                    .with_arena_extend_strategy(ep::ArenaExtendStrategy::SameAsRequested);
+            }
+            let cuda = cuda.build();
             vec![cuda.error_on_failure(), cpu.error_on_failure()]
         }
     }

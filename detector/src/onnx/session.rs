@@ -239,6 +239,31 @@ impl Graph {
         read(&Answer::new(outputs, path))
     }
 
+    /// Runs a head of a cut network on pooled regions, and on their classes where it takes them.
+    pub(super) fn run_head<T, E: From<SessionError>>(
+        &mut self,
+        regions: RunInput<'_>,
+        classes: Option<(&str, &[i64])>,
+        read: impl FnOnce(&Answer<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let path = &self.path;
+        let failed = |error: ort::Error| SessionError::Run {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let tensor = TensorRef::from_array_view((regions.shape, regions.values)).map_err(failed)?;
+        let mut inputs = ort::inputs![regions.name => tensor];
+        if let Some((name, classes)) = classes {
+            let tensor = TensorRef::from_array_view(([classes.len()], classes));
+            inputs.push((name.into(), tensor.map_err(failed)?.into()));
+        }
+        let outputs = self
+            .session
+            .run_with_options(inputs, &*self.leash.0)
+            .map_err(failed)?;
+        read(&Answer::new(outputs, path))
+    }
+
     fn no_such_name(
         &self,
         direction: &'static str,
@@ -311,6 +336,8 @@ fn configure(
     Ok(builder
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.threads)?
+        .with_parallel_execution(options.inter_threads > 1)?
+        .with_inter_threads(options.inter_threads.max(1))?
         .with_intra_op_spinning(options.spinning)?
         .with_inter_op_spinning(options.spinning)?
         // Patterns are remembered for every input shape, and frames come in any.

@@ -51,7 +51,7 @@ fn parse_kind(text: &str) -> Result<FailureKind, String> {
     match FailureKind::from(text.to_owned()) {
         FailureKind::Other(_) => Err(format!(
             "{text:?} is no kind of failure; there are bad_record, bad_image, too_big, \
-             unknown_model and model_failed"
+             unknown_model, model_failed and deadline"
         )),
         kind => Ok(kind),
     }

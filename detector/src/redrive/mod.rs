@@ -19,7 +19,7 @@ use pipeline::kafka::{
     Delivered, KafkaConfig, Ledger, LedgerError, Place, Scan, ScanError, ScanStart, Seen, Sink,
     SinkError,
 };
-use pipeline::record::{DeadLetter, FailureKind, decode_dead_letter};
+use pipeline::record::{DEADLINE_MS, DeadLetter, FailureKind, Record, decode_dead_letter};
 use pipeline::topic::Topics;
 
 use crate::history::{Which, asks_for};
@@ -190,11 +190,21 @@ async fn put_back(
     letter: Box<DeadLetter>,
     at: (i32, i64),
 ) -> Result<(i32, i64), SinkError> {
-    let delivery = sink
-        .send_when_room(&letter.topic, None, &letter.original)
-        .await?;
+    let topic = letter.topic.clone();
+    let record = revived(*letter);
+    let delivery = sink.send_when_room(&topic, None, &record).await?;
     let Delivered { .. } = delivery.await?;
     Ok(at)
+}
+
+/// The record as it was; a deadline that is over is not put back, or it would die of it again.
+fn revived(letter: DeadLetter) -> Record {
+    let mut record = letter.original;
+    if letter.kind == FailureKind::Deadline {
+        let is_deadline = |name: &str| name.eq_ignore_ascii_case(DEADLINE_MS);
+        record.headers.retain(|(name, _)| !is_deadline(name));
+    }
+    record
 }
 
 /// Waits for what is on its way and notes it, in spite of a failure among it.
@@ -217,4 +227,39 @@ where
     }
     ledger.save().await?;
     failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn who_died_of_a_deadline_comes_back_without_it() {
+        let letter = |kind| DeadLetter {
+            original: Record {
+                key: Some(Bytes::from_static(b"job")),
+                value: Bytes::from_static(b"\xff\xd8"),
+                headers: ["x-mine", DEADLINE_MS]
+                    .map(|name| (name.to_owned(), Bytes::from_static(b"5")))
+                    .into(),
+            },
+            error: "late".to_owned(),
+            kind,
+            topic: "kadr.frames".to_owned(),
+            partition: 0,
+            offset: 1,
+            attempts: 1,
+        };
+        let names = |kind| {
+            let headers = revived(letter(kind)).headers;
+            headers
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(FailureKind::Deadline), ["x-mine"]);
+        assert_eq!(names(FailureKind::BadImage), ["x-mine", DEADLINE_MS]);
+    }
 }

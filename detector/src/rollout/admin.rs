@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::orders::{Command, Order, OrderError};
-use super::overview::{ModelState, Overseer};
+use super::overview::{MemoryTold, ModelState, Overseer};
 use crate::model::repository::ModelReference;
 use crate::worker::shelf::ShelfError;
 
@@ -37,6 +37,7 @@ struct Desk {
 #[derive(Serialize)]
 struct Models {
     models: Vec<ModelState>,
+    memory: MemoryTold,
 }
 
 /// The routes.
@@ -54,9 +55,10 @@ pub(crate) fn admin_routes(overseer: Overseer, commands: mpsc::Sender<Command>) 
 }
 
 async fn list(State(desk): State<Desk>) -> Result<Response, Problem> {
+    let memory = desk.overseer.memory();
     let models = blocking(move || desk.overseer.models()).await?;
     let models = models.map_err(|error| of_catalogue(&error))?;
-    Ok(json(StatusCode::OK, &Models { models }))
+    Ok(json(StatusCode::OK, &Models { models, memory }))
 }
 
 async fn show(State(desk): State<Desk>, Path(name): Path<String>) -> Result<Response, Problem> {

@@ -9,6 +9,7 @@ use pipeline::detections::ModelVersion;
 use tokio::sync::Notify;
 
 use crate::model::Model;
+use crate::worker::memory::OverBudget;
 
 /// The board. Clones share it.
 #[derive(Clone, Default)]
@@ -22,6 +23,12 @@ struct State {
     /// For the shelf; one a version at most.
     deliveries: Vec<Delivery>,
     loaded: Vec<ModelVersion>,
+    /// What the models on the shelf take.
+    memory: HashMap<ModelVersion, u64>,
+    /// What shadows take.
+    shadow_bytes: u64,
+    /// What all models together may take.
+    budget: Option<u64>,
     kept: Vec<ModelVersion>,
     failures: HashMap<ModelVersion, Failure>,
 }
@@ -32,6 +39,21 @@ pub(crate) enum Delivery {
     Put(ModelVersion, Box<dyn Model>),
     /// A model that shall go.
     Drop(ModelVersion),
+}
+
+/// What models take of memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MemoryState {
+    pub(crate) on_shelf: HashMap<ModelVersion, u64>,
+    pub(crate) shadow_bytes: u64,
+    pub(crate) budget_bytes: Option<u64>,
+}
+
+impl MemoryState {
+    /// What all of them take.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.on_shelf.values().sum::<u64>() + self.shadow_bytes
+    }
 }
 
 /// Why a version cannot serve.
@@ -50,6 +72,50 @@ impl Delivery {
 }
 
 impl Board {
+    /// A board for models that together may take so much memory.
+    pub(crate) fn with_budget(budget: Option<u64>) -> Self {
+        let board = Self::default();
+        board.lock().budget = budget;
+        board
+    }
+
+    /// The shelf says what the models on it take.
+    pub(crate) fn report_memory(&self, memory: HashMap<ModelVersion, u64>) {
+        self.lock().memory = memory;
+    }
+
+    /// The keeper says what its shadows take.
+    pub(crate) fn report_shadows(&self, bytes: u64) {
+        self.lock().shadow_bytes = bytes;
+    }
+
+    /// What models take, those on the shelf by version.
+    pub(crate) fn memory(&self) -> MemoryState {
+        let state = self.lock();
+        MemoryState {
+            on_shelf: state.memory.clone(),
+            shadow_bytes: state.shadow_bytes,
+            budget_bytes: state.budget,
+        }
+    }
+
+    /// Whether this model can be had beside those that are never put away.
+    pub(crate) fn check_budget(&self, model: &ModelVersion, bytes: u64) -> Result<(), OverBudget> {
+        let state = self.lock();
+        let stays = state.kept.iter().filter(|kept| *kept != model);
+        let stays = stays.filter_map(|kept| state.memory.get(kept)).sum::<u64>();
+        let stays = stays + state.shadow_bytes;
+        match state.budget {
+            Some(budget) if stays + bytes > budget => Err(OverBudget {
+                model: model.clone(),
+                bytes,
+                stays,
+                budget,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Hands something to the shelf, which takes it before its next batch: what is routed from now
     /// on finds it there.
     pub(crate) fn deliver(&self, delivery: Delivery) {
@@ -161,6 +227,22 @@ mod tests {
         let deliveries = board.take_deliveries();
         assert!(matches!(&deliveries[..], [Delivery::Drop(name)] if *name == parts(1)));
         assert!(board.take_deliveries().is_empty());
+    }
+
+    #[test]
+    fn what_stays_leaves_the_rest_of_the_budget() {
+        let board = Board::with_budget(Some(100));
+        board.report_memory(HashMap::from([(parts(1), 60), (parts(2), 30)]));
+        board.check_budget(&parts(3), 100).unwrap();
+        board.keep(vec![parts(1)]);
+        board.check_budget(&parts(3), 40).unwrap();
+        let over = board.check_budget(&parts(3), 41).unwrap_err();
+        assert_eq!((over.stays, over.bytes, over.budget), (60, 41, 100));
+        board.check_budget(&parts(1), 100).unwrap();
+        board.report_shadows(10);
+        assert!(board.check_budget(&parts(3), 40).is_err());
+        assert_eq!(board.memory().used_bytes(), 100);
+        Board::default().check_budget(&parts(3), u64::MAX).unwrap();
     }
 
     #[test]

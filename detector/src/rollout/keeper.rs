@@ -61,6 +61,8 @@ pub(crate) struct Memory {
     pub(super) seen: HashMap<ModelVersion, (Stamp, Instant)>,
     /// What shadows were made of, by model.
     pub(super) shadows: HashMap<String, (ModelVersion, Stamp)>,
+    /// What they take.
+    pub(super) shadow_bytes: HashMap<String, u64>,
     /// Models whose plan cannot be followed, and why.
     troubles: BTreeMap<String, String>,
 }
@@ -129,8 +131,19 @@ impl<S: Store + 'static> Keeper<S> {
         }
         let shadows = &self.memory.shadows;
         self.shadows.retain(|name| shadows.contains_key(name));
+        self.tell_shadows();
         self.keep_default();
         self.tell();
+    }
+
+    pub(super) fn tell_shadows(&mut self) {
+        let Memory {
+            shadows,
+            shadow_bytes,
+            ..
+        } = &mut self.memory;
+        shadow_bytes.retain(|name, _| shadows.contains_key(name));
+        self.board.report_shadows(shadow_bytes.values().sum());
     }
 
     fn tend(&mut self, versions: &Versions) {

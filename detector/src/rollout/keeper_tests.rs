@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::super::orders::{Order, OrderError};
 use super::super::shadow::tests::shadows;
 use super::*;
-use crate::worker::shelf::{BatchSizes, Shelf, tests::FakeStore};
+use crate::worker::shelf::{BatchRules, Shelf, tests::FakeStore};
 
 /// A keeper and the shelf it works for, with `m0` as the default model.
 struct Bench {
@@ -40,7 +40,7 @@ impl Bench {
         };
         let mut bench = Self {
             keeper,
-            shelf: Shelf::new(store.clone(), 4, (BatchSizes::default(), board)),
+            shelf: Shelf::new(store.clone(), 4, (BatchRules::default(), board)),
             store,
             health,
             orders,

@@ -34,6 +34,8 @@ pub(crate) struct ModelState {
     last_change: Option<String>,
     /// In this detector's memory.
     loaded: Vec<u32>,
+    /// What each of these was seen to take.
+    memory_bytes: BTreeMap<u32, u64>,
     /// What frames that name no version get now; none while the model is not in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     serving: Option<u32>,
@@ -53,6 +55,17 @@ struct ShadowState {
     shadow: Shadow,
     #[serde(flatten)]
     tally: Tally,
+}
+
+/// What the models of this detector take of memory.
+#[derive(Debug, Serialize)]
+pub(crate) struct MemoryTold {
+    used_bytes: u64,
+    /// Of these.
+    shadow_bytes: u64,
+    /// What they may take; none where nobody has set a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget_bytes: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,12 +113,29 @@ impl Overseer {
             plan: rollout.map_or_else(Plan::default, |rollout| rollout.now.clone()),
             last_change: last.map(|step| step.ended_by.clone()),
             loaded,
+            memory_bytes: self.memory_of(name),
             serving: route.as_ref().map(|route| route.current),
             canary: canary.map(|canary| canary.version),
             shadow: shadow.map(|(shadow, tally)| ShadowState { shadow, tally }),
             failed: self.failed(name),
             trouble,
         }
+    }
+
+    /// What all models take, and may.
+    pub(crate) fn memory(&self) -> MemoryTold {
+        let memory = self.board.memory();
+        MemoryTold {
+            used_bytes: memory.used_bytes(),
+            shadow_bytes: memory.shadow_bytes,
+            budget_bytes: memory.budget_bytes,
+        }
+    }
+
+    fn memory_of(&self, name: &str) -> BTreeMap<u32, u64> {
+        let on_shelf = self.board.memory().on_shelf.into_iter();
+        let of_it = on_shelf.filter(|(model, _)| model.name == name);
+        of_it.map(|(model, bytes)| (model.version, bytes)).collect()
     }
 
     fn failed(&self, name: &str) -> Vec<FailedVersion> {

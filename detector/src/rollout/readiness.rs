@@ -9,6 +9,8 @@ use pipeline::detections::ModelVersion;
 use super::board::Delivery;
 use super::keeper::Keeper;
 use super::stamp::Stamp;
+use crate::model::Model;
+use crate::worker::memory::OverBudget;
 use crate::worker::shelf::{ShelfError, Store};
 
 /// Whether a version can serve.
@@ -76,7 +78,7 @@ impl<S: Store + 'static> Keeper<S> {
     /// Loads a version and hands it to the shelf.
     pub(super) fn prepare(&mut self, model: &ModelVersion, stamp: Stamp) -> Result<(), ShelfError> {
         let (name, version) = (&model.name, model.version);
-        match self.store.load(model) {
+        match self.load_within_budget(model) {
             Ok(ready) => {
                 tracing::info!(model = name, version, "new files are ready to serve");
                 self.shadows.meters().loaded(model, "ready");
@@ -90,6 +92,17 @@ impl<S: Store + 'static> Keeper<S> {
                 Err(error)
             }
         }
+    }
+
+    /// Loads a version for which there is room beside what stays.
+    fn load_within_budget(&mut self, model: &ModelVersion) -> Result<Box<dyn Model>, ShelfError> {
+        let over = |over: OverBudget| ShelfError::Unusable(over.to_string());
+        let expected = self.store.expected_bytes(model);
+        self.board.check_budget(model, expected).map_err(over)?;
+        let loaded = self.store.load(model)?;
+        let bytes = loaded.memory_bytes();
+        self.board.check_budget(model, bytes).map_err(over)?;
+        Ok(loaded)
     }
 
     fn note_failure(&mut self, model: &ModelVersion, stamp: Stamp, error: &ShelfError) {
@@ -124,14 +137,18 @@ impl<S: Store + 'static> Keeper<S> {
         if has_failed || !self.is_settled(&model, stamp) {
             return;
         }
-        let started = self.store.load(&model).and_then(|loaded| {
+        let started = self.load_within_budget(&model).and_then(|loaded| {
+            let bytes = loaded.memory_bytes();
             let started = self.shadows.start(&model, shadow, loaded);
-            started.map_err(|error| ShelfError::Unusable(error.to_string()))
+            let started = started.map_err(|error| ShelfError::Unusable(error.to_string()));
+            started.map(|()| bytes)
         });
         match started {
-            Ok(()) => {
+            Ok(bytes) => {
                 tracing::info!(model = name, version = shadow.version, "shadow runs");
                 self.memory.shadows.insert(name.clone(), (model, stamp));
+                self.memory.shadow_bytes.insert(name.clone(), bytes);
+                self.tell_shadows();
             }
             Err(error) => self.note_failure(&model, stamp, &error),
         }

@@ -5,7 +5,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs::Metadata;
 use std::hash::{Hash as _, Hasher as _};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Stands for the files of a version and the model's manifest as they were at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,16 +18,12 @@ impl Stamp {
     }
 }
 
-/// The stamp of the files in `folder` and of the manifest.
+/// The stamp of the files in `folder`, of those in its folders, where a network that is cut lies, and
+/// of the manifest.
 pub(crate) fn stamp_of(manifest: &Path, folder: &Path) -> io::Result<Stamp> {
     let mut files = vec![(manifest.to_owned(), manifest.metadata()?)];
-    for entry in folder.read_dir()? {
-        let path = entry?.path();
-        // Asked of the path, not of the entry: what a link leads to is what is loaded.
-        let metadata = path.metadata()?;
-        if metadata.is_file() {
-            files.push((path, metadata));
-        }
+    for inner in add_files(folder, &mut files)? {
+        add_files(&inner, &mut files)?;
     }
     files.sort_by(|a, b| a.0.cmp(&b.0));
     let mut hasher = DefaultHasher::new();
@@ -35,6 +31,22 @@ pub(crate) fn stamp_of(manifest: &Path, folder: &Path) -> io::Result<Stamp> {
         (path, metadata.len(), modified(metadata)?).hash(&mut hasher);
     }
     Ok(Stamp(hasher.finish()))
+}
+
+/// Adds the files in a folder and returns its folders.
+fn add_files(folder: &Path, files: &mut Vec<(PathBuf, Metadata)>) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in folder.read_dir()? {
+        let path = entry?.path();
+        // Asked of the path, not of the entry: what a link leads to is what is loaded.
+        let metadata = path.metadata()?;
+        if metadata.is_file() {
+            files.push((path, metadata));
+        } else if metadata.is_dir() {
+            folders.push(path);
+        }
+    }
+    Ok(folders)
 }
 
 fn modified(metadata: &Metadata) -> io::Result<std::time::SystemTime> {
@@ -67,6 +79,8 @@ mod tests {
         std::fs::write(root.path().join("rollout.toml"), "").unwrap();
         std::fs::create_dir(folder.join("cut")).unwrap();
         assert_eq!(stamp(), last);
+        std::fs::write(folder.join("cut/trunk.onnx"), "graph").unwrap();
+        assert_ne!(stamp(), last);
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(stamp_of(&manifest, &folder).is_err());
     }

@@ -100,7 +100,7 @@ pub fn run(subject: Subject<'_>, setting: Setting, length: Duration) -> Result<T
 
 fn load(subject: Subject<'_>, setting: Setting) -> Result<OnnxModel, LoadError> {
     let options = LoadOptions {
-        precision: setting.precision,
+        precision: Some(setting.precision),
         session: SessionOptions {
             threads: setting.threads,
             ..subject.session.clone()

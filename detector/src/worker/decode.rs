@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
 use pipeline::{frame::ModelRef, kafka::Received, record::FailureKind};
 use tokio::{
     sync::mpsc::{self, OwnedPermit},
@@ -11,8 +12,10 @@ use tokio::{
 };
 
 use super::{
-    job::{Decoded, Failed, Finished, Job, Outcome, milliseconds},
+    job::{Decoded, Failed, Finished, Job, Outcome, give_up, milliseconds},
+    metrics::Meters,
     model_thread::Batch,
+    shares::Reservation,
 };
 use crate::image::{ImageError, JpegDecoder, RgbImage};
 
@@ -26,6 +29,8 @@ thread_local! {
 pub(crate) struct Chosen {
     pub(crate) model: ModelRef,
     pub(crate) frames: Vec<Received<Job>>,
+    /// Held until the model has looked at them.
+    pub(crate) reservation: Reservation,
     pub(crate) place: OwnedPermit<Batch>,
 }
 
@@ -34,6 +39,7 @@ pub(crate) struct Chosen {
 pub(crate) struct Decode {
     pub(crate) chosen: mpsc::Receiver<Chosen>,
     pub(crate) failures: mpsc::Sender<Outcome<Finished>>,
+    pub(crate) meters: Meters,
     pub(crate) max_pixels: u64,
     /// Frames decoded at the same time.
     pub(crate) width: usize,
@@ -50,14 +56,17 @@ impl Decode {
 
     async fn decode(&self, chosen: Chosen) -> Result<(), JoinError> {
         let max_pixels = self.max_pixels;
-        let decoding = chosen
-            .frames
-            .into_iter()
-            .map(|frame| spawn_blocking(move || frame.map(|job| decode(job, max_pixels))));
+        let decoding = chosen.frames.into_iter().map(|frame| {
+            let meters = self.meters.clone();
+            spawn_blocking(move || decode_in_time(frame, max_pixels, &meters))
+        });
         let mut decoded = stream::iter(decoding).buffered(self.width);
         let mut frames = Vec::new();
         while let Some(outcome) = decoded.next().await {
-            let (outcome, token) = outcome?.into_parts();
+            let Some(outcome) = outcome? else {
+                continue;
+            };
+            let (outcome, token) = outcome.into_parts();
             match outcome {
                 Ok(frame) => frames.push(Received::from_parts(frame, token)),
                 Err(failed) => {
@@ -68,18 +77,37 @@ impl Decode {
             }
         }
         if !frames.is_empty() {
-            let model = chosen.model;
-            chosen.place.send(Batch { model, frames });
+            chosen.place.send(Batch {
+                model: chosen.model,
+                frames,
+                reservation: Some(chosen.reservation),
+            });
         }
         Ok(())
     }
+}
+
+/// Decodes a frame, unless its time ran out while those before it were decoded.
+fn decode_in_time(
+    frame: Received<Job>,
+    max_pixels: u64,
+    meters: &Meters,
+) -> Option<Outcome<Decoded>> {
+    let now = Timestamp::now();
+    if frame.value().is_late(now) {
+        return give_up(frame, now, meters);
+    }
+    Some(frame.map(|job| decode(job, max_pixels)))
 }
 
 fn decode(mut job: Job, max_pixels: u64) -> Result<Decoded, Failed> {
     let started = Instant::now();
     match decode_jpeg(&job.frame.jpeg, max_pixels) {
         Ok(picture) => {
-            job.timings.decode = milliseconds(started.elapsed());
+            let decoded = Instant::now();
+            job.timings.decode = milliseconds(decoded - started);
+            job.origin.trace.until("turn", started);
+            job.origin.trace.until("decode", decoded);
             Ok(Decoded { job, picture })
         }
         Err(error) => {
@@ -106,7 +134,13 @@ pub(crate) fn decode_jpeg(jpeg: &[u8], max_pixels: u64) -> Result<RgbImage, Imag
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use pipeline::frame::Lane;
+
     use super::super::job::tests::job;
+    use super::super::metrics::tests::meters;
+    use super::super::shares::Shares;
     use super::*;
     use crate::jpeg::JpegEncoder;
 
@@ -118,6 +152,12 @@ mod tests {
             .encode(&picture)
             .unwrap()
             .to_vec()
+    }
+
+    fn reservation() -> Reservation {
+        let shares = Shares::default();
+        let turn = shares.turn(&"parts".parse().unwrap());
+        shares.reserve(Lane::Durable, &turn)
     }
 
     fn kind_of(jpeg: &[u8], max_pixels: u64) -> Result<(u32, u32), FailureKind> {
@@ -155,6 +195,7 @@ mod tests {
         let stage = Decode {
             chosen,
             failures,
+            meters: meters().0,
             max_pixels: 1200,
             width: 2,
         };
@@ -165,6 +206,7 @@ mod tests {
         let chosen = Chosen {
             model: "parts".parse().unwrap(),
             frames: frames.into(),
+            reservation: reservation(),
             place: batches.clone().reserve_owned().await.unwrap(),
         };
         choose.send(chosen).await.unwrap();
@@ -181,6 +223,7 @@ mod tests {
         let all_bad = Chosen {
             model: "parts".parse().unwrap(),
             frames: vec![Received::untracked(job("d", "parts", b"\xff\xd8"))],
+            reservation: reservation(),
             place: batches.clone().reserve_owned().await.unwrap(),
         };
         choose.send(all_bad).await.unwrap();
@@ -189,5 +232,21 @@ mod tests {
         batches.reserve_owned().await.unwrap();
         drop(choose);
         running.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_frame_that_is_late_is_not_decoded() {
+        let (meters, metrics) = meters();
+        let late = |lane| {
+            let mut job = job("a", "parts", b"\xff\xd8 not even a picture");
+            job.deadline = Some(Duration::from_secs(1));
+            job.origin.lane = lane;
+            decode_in_time(Received::untracked(job), 1200, &meters)
+        };
+        let durable = late(Lane::Durable).unwrap().complete().unwrap_err();
+        assert_eq!(durable.kind, FailureKind::Deadline);
+        assert!(late(Lane::Live).is_none(), "nobody is told of a live one");
+        let dropped = pipeline::service::metrics::FRAMES_DROPPED_TOTAL;
+        assert!((metrics.sum(dropped, &[("reason", "stale")]) - 1.0).abs() < f64::EPSILON);
     }
 }

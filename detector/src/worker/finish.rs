@@ -70,7 +70,10 @@ fn draw(predicted: Predicted, quality: u8) -> Result<Finished, Failed> {
     job.timings.annotate = milliseconds(drawn - started);
     match encode_jpeg(&picture, quality) {
         Ok(annotated) => {
-            job.timings.encode = milliseconds(drawn.elapsed());
+            let encoded = Instant::now();
+            job.timings.encode = milliseconds(encoded - drawn);
+            job.origin.trace.stage("annotate", started, drawn);
+            job.origin.trace.until("encode", encoded);
             Ok(Finished {
                 job,
                 width: picture.width(),

@@ -3,45 +3,50 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     detections::{ModelVersion, Timings},
     draw::Drawing,
     frame::{DEFAULT_LIVE_DEADLINE_MS, Frame, Lane, ModelRef, SourceId},
     kafka::{Place, Received},
     record::{DeadLetter, FailureKind, Record, decode_frame},
+    service::{DropReason, units::format_duration},
 };
 
-use super::scheduler::Waiting;
+use super::{metrics::Meters, scheduler::Waiting, trace::FrameTrace};
 use crate::{image::RgbImage, model::Prediction};
 
 /// A frame that was in the model's hands so often, over all detectors, is not tried again.
 pub(crate) const MAX_ATTEMPTS: u32 = 3;
 
 /// A frame to look at.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) frame: Frame,
     /// The model asked for, or the default.
     pub(crate) model: ModelRef,
     pub(crate) origin: Box<Origin>,
+    /// How old the frame may be when the model begins with it, on either lane.
+    pub(crate) deadline: Option<Duration>,
     pub(crate) received_at: Instant,
     /// Filled in on the way.
     pub(crate) timings: Timings,
 }
 
 /// Where a job came from: what a dead letter needs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Origin {
     pub(crate) record: Record,
     pub(crate) place: Place,
     pub(crate) lane: Lane,
     /// Runs of a model that the frame was part of, over all detectors.
     pub(crate) attempts: u32,
+    /// What is recorded of its way.
+    pub(crate) trace: FrameTrace,
 }
 
 /// A job that cannot be done.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) origin: Box<Origin>,
     pub(crate) kind: FailureKind,
@@ -100,12 +105,15 @@ impl Job {
             Ok(frame) => frame,
             Err(error) => return Err(origin.failed(FailureKind::BadRecord, error.to_string())),
         };
-        // A deadline is what tells the lanes apart further on: every frame of the live lane has
-        // one, and none of the durable lane.
+        // On the outputs a deadline tells the lanes apart: every frame of the live lane bears one,
+        // and none of the durable lane. Here it counts on both.
+        let asked_ms = frame.deadline_ms;
         frame.deadline_ms = match origin.lane {
-            Lane::Live => frame.deadline_ms.or(Some(DEFAULT_LIVE_DEADLINE_MS)),
+            Lane::Live => asked_ms.or(Some(DEFAULT_LIVE_DEADLINE_MS)),
             Lane::Durable => None,
         };
+        let deadline = frame.deadline_ms.or(asked_ms);
+        let deadline = deadline.map(|ms| Duration::from_millis(ms.into()));
         let timings = Timings {
             queue: frame.age(now).as_millis_f32().max(0.0),
             ..Timings::default()
@@ -115,9 +123,53 @@ impl Job {
             frame,
             model: model.unwrap_or_else(|| default_model.clone()),
             origin,
+            deadline,
             received_at: Instant::now(),
             timings,
         })
+    }
+}
+
+impl Job {
+    /// From then on nobody wants to see it any more.
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+        let deadline = SignedDuration::try_from(self.deadline?).ok()?;
+        let end = self.frame.captured_at.checked_add(deadline);
+        Some(end.unwrap_or(Timestamp::MAX))
+    }
+
+    pub(crate) fn is_late(&self, now: Timestamp) -> bool {
+        self.expires_at().is_some_and(|end| now > end)
+    }
+
+    /// The job when its deadline is over: it is not looked at.
+    pub(crate) fn too_late(self, now: Timestamp) -> Failed {
+        let deadline = self.deadline.unwrap_or_default();
+        let age = self.frame.age(now).unsigned_abs();
+        let age = Duration::new(age.as_secs(), age.subsec_millis() * 1_000_000);
+        let reason = format!(
+            "it was to be looked at within {}, and {} have passed since it was taken",
+            format_duration(deadline),
+            format_duration(age)
+        );
+        self.origin.failed(FailureKind::Deadline, reason)
+    }
+}
+
+/// Ends a frame whose deadline is over: one of the live lane is skipped, with a reason; of the
+/// durable lane nothing is lost without a letter, which is what this returns.
+pub(crate) fn give_up<T>(
+    late: Received<Job>,
+    now: Timestamp,
+    meters: &Meters,
+) -> Option<Outcome<T>> {
+    match late.value().origin.lane {
+        Lane::Live => {
+            meters.dropped(DropReason::Stale);
+            late.complete();
+            None
+        }
+        Lane::Durable => Some(late.map(|job| Err(job.too_late(now)))),
     }
 }
 
@@ -170,8 +222,8 @@ impl Waiting for Received<Job> {
         self.value().origin.attempts > 0
     }
 
-    fn is_stale(&self, now: Timestamp) -> bool {
-        self.value().frame.is_stale(now)
+    fn expires_at(&self) -> Option<Timestamp> {
+        self.value().expires_at()
     }
 }
 
@@ -213,6 +265,7 @@ pub(crate) mod tests {
             place,
             lane,
             attempts: 0,
+            trace: FrameTrace::default(),
         }
     }
 
@@ -240,7 +293,16 @@ pub(crate) mod tests {
         };
         assert_eq!(deadlines(&frame), [Some(DEFAULT_LIVE_DEADLINE_MS), None]);
         frame.deadline_ms = Some(77);
-        assert_eq!(deadlines(&frame), [Some(77), None]);
+        assert_eq!(deadlines(&frame), [Some(77), None], "outputs bear it");
+        let asked = [Lane::Live, Lane::Durable].map(|lane| read(&frame, lane).deadline);
+        assert_eq!(
+            asked,
+            [Some(Duration::from_millis(77)); 2],
+            "and it counts on both"
+        );
+        let late = read(&frame, Lane::Durable);
+        let end = late.expires_at().unwrap();
+        assert!(!late.is_late(end) && late.is_late(end + SignedDuration::from_millis(1)));
     }
 
     #[test]

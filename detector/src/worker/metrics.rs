@@ -1,5 +1,6 @@
 //! What the detector counts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,14 @@ use pipeline::{
     frame::Lane,
     service::{DropReason, Metrics, metrics::MetricsError},
 };
-use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
+use prometheus::{
+    CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts,
+};
 
 use super::runner::Cut;
+use super::shares::{PerLane, index};
+use super::shelf::Room;
+use crate::model::repository::Precision;
 use crate::onnx::LoadOptions;
 
 /// Frames whose result was published, by `lane` and `model`.
@@ -23,6 +29,10 @@ pub const STAGE: &str = "kadr_detector_stage_seconds";
 pub const BATCH: &str = "kadr_detector_batch_frames";
 /// 1 for each loaded model, by `model`, `version`, and the `provider` and `precision` it runs with.
 pub const LOADED: &str = "kadr_detector_loaded_model_info";
+/// What each loaded model was seen to take of memory, by `model` and `version`.
+pub const MEMORY: &str = "kadr_detector_model_memory_bytes";
+/// Models put away to make room, by `model`, `version` and `reason`: `count` or `memory`.
+pub const EVICTIONS_TOTAL: &str = "kadr_detector_model_evictions_total";
 /// How far a lane is behind, from Kafka to the commit, by `lane`; 0 when nothing is left.
 pub const BEHIND: &str = "kadr_detector_behind_seconds";
 /// Model runs that were cut short, by `model`, `version` and `how`: `ended`, `lost` or `panicked`.
@@ -31,6 +41,11 @@ pub const CUT_RUNS_TOTAL: &str = "kadr_detector_cut_runs_total";
 pub const LOST_THREADS: &str = "kadr_detector_lost_threads";
 /// Age of the oldest frame that waits for the model, by `lane`; 0 when none does.
 pub const OLDEST_WAITING: &str = "kadr_detector_oldest_waiting_seconds";
+
+/// Frames that wait for a model, by `lane` and `model` as they ask for it.
+pub const WAITING: &str = "kadr_detector_waiting_frames";
+/// Time that models ran for a lane, by `lane`; while both have work it grows by their shares.
+pub const LANE_SECONDS_TOTAL: &str = "kadr_detector_lane_model_seconds_total";
 
 /// Handles to all of them.
 #[derive(Clone, Debug)]
@@ -41,12 +56,16 @@ pub(crate) struct Meters {
     stage: HistogramVec,
     batch: HistogramVec,
     loaded: GaugeVec,
+    memory: GaugeVec,
+    evictions: IntCounterVec,
     oldest_waiting: [Gauge; 2],
     behind: [Gauge; 2],
+    waiting: GaugeVec,
+    lane_seconds: CounterVec,
     cut_runs: IntCounterVec,
     lost_threads: IntGauge,
-    /// Provider and precision: asked for and not to be had is an error, so this is what is used.
-    runs_with: Arc<[String; 2]>,
+    /// Asked for and not to be had is an error, so this is what is used.
+    provider: Arc<str>,
 }
 
 impl Meters {
@@ -64,12 +83,8 @@ impl Meters {
             let of_lane = |lane: Lane| gauges.with_label_values(&[lane.as_str()]);
             Ok([Lane::Durable, Lane::Live].map(of_lane))
         };
-        let runs_with = [
-            load.session.provider.to_string(),
-            load.precision.to_string(),
-        ];
         Ok(Self {
-            runs_with: Arc::new(runs_with),
+            provider: load.session.provider.to_string().into(),
             dropped: metrics.clone(),
             frames: counter(
                 FRAMES_TOTAL,
@@ -89,6 +104,15 @@ impl Meters {
                 Opts::new(LOADED, "Loaded models"),
                 &["model", "version", "provider", "precision"],
             )?)?,
+            memory: metrics.register(GaugeVec::new(
+                Opts::new(MEMORY, "Memory of loaded models"),
+                &["model", "version"],
+            )?)?,
+            evictions: counter(
+                EVICTIONS_TOTAL,
+                "Models put away to make room",
+                &["model", "version", "reason"],
+            )?,
             cut_runs: counter(
                 CUT_RUNS_TOTAL,
                 "Model runs cut short",
@@ -99,6 +123,14 @@ impl Meters {
                 "Model runs that hang and could not be ended",
             )?)?,
             oldest_waiting: by_lane(OLDEST_WAITING, "Age of the oldest waiting frame")?,
+            waiting: metrics.register(GaugeVec::new(
+                Opts::new(WAITING, "Frames that wait for a model"),
+                &["lane", "model"],
+            )?)?,
+            lane_seconds: metrics.register(CounterVec::new(
+                Opts::new(LANE_SECONDS_TOTAL, "Time that models ran for a lane"),
+                &["lane"],
+            )?)?,
             behind: by_lane(BEHIND, "Age of the oldest frame that is not finished")?,
         })
     }
@@ -166,18 +198,50 @@ impl Meters {
         self.lost_threads.set(lost as i64);
     }
 
-    pub(crate) fn loaded<'a>(&self, models: impl Iterator<Item = &'a ModelVersion>) {
+    /// Replaces what is known of loaded models; each with its form and what it takes of memory.
+    pub(crate) fn loaded<'a>(
+        &self,
+        models: impl Iterator<Item = (&'a ModelVersion, Precision, u64)>,
+    ) {
         self.loaded.reset();
-        for model in models {
-            let version = model.version.to_string();
-            let [provider, precision] = &*self.runs_with;
-            let labels = [&*model.name, &*version, provider, precision];
+        self.memory.reset();
+        for (model, precision, bytes) in models {
+            let (version, precision) = (model.version.to_string(), precision.to_string());
+            let labels = [&*model.name, &*version, &*self.provider, &*precision];
             self.loaded.with_label_values(&labels).set(1.0);
+            let memory = self.memory.with_label_values(&[&*model.name, &*version]);
+            memory.set(bytes as f64);
         }
+    }
+
+    /// A model was put away to make room.
+    pub(crate) fn evicted(&self, model: &ModelVersion, room: Room) {
+        let version = model.version.to_string();
+        let labels = [&*model.name, &*version, room.as_str()];
+        self.evictions.with_label_values(&labels).inc();
     }
 
     pub(crate) fn oldest_waiting(&self, lane: Lane, age: Duration) {
         of_lane(&self.oldest_waiting, lane).set(age.as_secs_f64());
+    }
+
+    /// Replaces what is known of the queues.
+    pub(crate) fn waiting(&self, lengths: &[(Lane, BTreeMap<String, usize>)]) {
+        self.waiting.reset();
+        for (lane, models) in lengths {
+            for (model, &frames) in models {
+                let labels = [lane.as_str(), model];
+                self.waiting.with_label_values(&labels).set(frames as f64);
+            }
+        }
+    }
+
+    /// A run is charged to the lanes with so many seconds each.
+    pub(crate) fn lane_time(&self, seconds: PerLane<f64>) {
+        for lane in [Lane::Durable, Lane::Live] {
+            let counter = self.lane_seconds.with_label_values(&[lane.as_str()]);
+            counter.inc_by(seconds[index(lane)]);
+        }
     }
 
     pub(crate) fn behind(&self, lane: Lane, seconds: f64) {
@@ -213,17 +277,32 @@ pub(crate) mod tests {
         meters.batch(&parts(2), 3);
         meters.oldest_waiting(Lane::Live, Duration::from_millis(1500));
         meters.behind(Lane::Durable, 2.5);
+        let waiting = |frames| {
+            [(
+                Lane::Durable,
+                BTreeMap::from([("parts".to_owned(), frames)]),
+            )]
+        };
+        meters.waiting(&waiting(7));
+        meters.waiting(&waiting(3));
+        meters.lane_time([0.25, 1.5]);
         meters.run_cut(&parts(2), Cut::Lost, 1);
-        meters.loaded([parts(1), parts(2)].iter());
-        meters.loaded([parts(2)].iter());
+        let (fp32, cut) = (Precision::Fp32, Precision::Cut);
+        meters.loaded([(&parts(1), fp32, 5), (&parts(2), fp32, 5)].into_iter());
+        meters.loaded([(&parts(2), cut, 7)].into_iter());
+        meters.evicted(&parts(2), Room::Memory);
         let text = metrics.to_text().unwrap();
         for line in [
             "kadr_detector_batch_frames_sum{model=\"parts\",version=\"2\",service=\"detector\"} 3",
             "kadr_detector_behind_seconds{lane=\"durable\",service=\"detector\"} 2.5",
             "kadr_detector_cut_runs_total{how=\"lost\",model=\"parts\",version=\"2\",service=\"detector\"} 1",
+            "kadr_detector_lane_model_seconds_total{lane=\"live\",service=\"detector\"} 1.5",
+            "kadr_detector_waiting_frames{lane=\"durable\",model=\"parts\",service=\"detector\"} 3",
+            "kadr_detector_model_memory_bytes{model=\"parts\",version=\"2\",service=\"detector\"} 7",
+            "kadr_detector_model_evictions_total{model=\"parts\",reason=\"memory\",version=\"2\",service=\"detector\"} 1",
             "kadr_detector_lost_threads{service=\"detector\"} 1",
             "kadr_detector_oldest_waiting_seconds{lane=\"live\",service=\"detector\"} 1.5",
-            "kadr_detector_loaded_model_info{model=\"parts\",precision=\"fp32\",provider=\"cpu\",version=\"2\",service=\"detector\"} 1",
+            "kadr_detector_loaded_model_info{model=\"parts\",precision=\"cut\",provider=\"cpu\",version=\"2\",service=\"detector\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing from:\n{text}");
         }

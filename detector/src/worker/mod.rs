@@ -4,28 +4,36 @@
 //! between them:
 //!
 //! - [`args`]: the flags that only the detector has
-//! - `intake`: reads both lanes; `scheduler` says which frame is next
+//! - `intake`: reads both lanes; `scheduler` says which frame is next, `shares` whose turn it is,
+//!   `batching` how large a batch becomes
 //! - `decode`: JPEG to pixels, off the async threads
-//! - `model_thread`: the one place where models answer; `shelf` keeps the loaded ones,
+//! - `model_thread`: the one place where models answer; `shelf` keeps the loaded ones within what
+//!   `memory` allows, `onnx_store` loads them,
 //!   [`rollout`](crate::rollout) says which version serves whom, `trial` counts how often a frame
 //!   was tried, `runner` ends a run that takes longer than `run_limit` says
 //! - `finish`: draws and encodes, off the async threads
 //! - `publish`: annotated picture, result, commit; or a dead letter and the commit
 //! - `job`: what travels through all of these
+//! - `trace`: what is recorded of a frame whose trace is sampled
 //! - [`metrics`]: what is counted on the way
 
 pub mod args;
+mod batching;
 mod decode;
 mod finish;
 mod intake;
 mod job;
+pub(crate) mod memory;
 pub mod metrics;
 mod model_thread;
+mod onnx_store;
 mod publish;
 mod run_limit;
 mod runner;
 mod scheduler;
+mod shares;
 pub(crate) mod shelf;
+mod trace;
 mod trial;
 
 use std::{path::PathBuf, thread::JoinHandle, time::Duration};
@@ -46,6 +54,7 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
+use crate::model::manifest::SessionWishes;
 use crate::model::repository::Repository;
 use crate::onnx::LoadOptions;
 use crate::rollout::metrics::RolloutMeters;
@@ -55,13 +64,16 @@ use decode::Decode;
 use finish::Finish;
 use intake::{Desk, INTAKE_DEADLINE, Intake, ROOM};
 use job::{Finished, Outcome, Predicted};
+use memory::Seen;
 use metrics::Meters;
 use model_thread::{Batch, GRACE, LostThreads, MODEL_DEADLINE, ModelThread};
+use onnx_store::OnnxStore;
 use publish::Publish;
 use run_limit::RunLimits;
 use runner::Runner;
 use scheduler::Scheduler;
-use shelf::{BatchSizes, OnnxStore, Shelf};
+use shares::Shares;
+use shelf::{BatchRules, Shelf};
 
 /// The part of the shutdown's grace that is left for flushing when the stages had theirs.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -89,12 +101,18 @@ pub struct DetectorConfig {
     pub load: LoadOptions,
     /// The ONNX Runtime library, instead of the one that is found.
     pub onnxruntime: Option<PathBuf>,
-    /// Sessions of a model side by side; none means as `detector tune` found best, or else one.
-    pub sessions: Option<usize>,
+    /// Sessions, operators at a time, spinning and arena, where flags say so; else it is the model's
+    /// to wish, then as `detector tune` found best.
+    pub asked: SessionWishes,
     /// What `detector tune` has written; none means the file beside the models.
     pub tuning: Option<PathBuf>,
     /// Models in memory, at least two.
     pub max_loaded_models: usize,
+    /// Memory that all models together may take; none means without a limit.
+    pub model_memory_budget: Option<u64>,
+    /// The part of the models' time that the live lane gets while both lanes have work, between 0
+    /// and 1.
+    pub live_share: f64,
     /// JPEG quality of the annotated pictures.
     pub annotated_quality: u8,
     /// Pixels that a frame may have.
@@ -155,8 +173,10 @@ pub fn start(
     let channels = Channels::new();
     let assembly = Assembly {
         meters: Meters::register(&context.metrics, &config.load)?,
-        batch_sizes: BatchSizes::default(),
-        board: Board::default(),
+        batch_rules: BatchRules::default(),
+        shares: Shares::new(config.live_share),
+        board: Board::with_budget(config.model_memory_budget),
+        seen: Seen::default(),
         routes: Routes::default(),
         shadows: Shadows::new(RolloutMeters::register(&context.metrics)?),
         config,
@@ -180,6 +200,7 @@ pub fn start(
     let decode = Decode {
         chosen: channels.chosen.1,
         failures: channels.outcomes.0.clone(),
+        meters: assembly.meters.clone(),
         max_pixels: assembly.config.max_pixels,
         width,
     };
@@ -196,6 +217,7 @@ pub fn start(
         stop: assembly.context.shutdown.token(),
         runner: Runner::default(),
         limits: RunLimits::new(assembly.config.run_limit),
+        shares: assembly.shares.clone(),
         grace: GRACE,
     };
     let finish = Finish {
@@ -223,8 +245,10 @@ struct Assembly<'a> {
     bus: &'a Bus,
     context: Context,
     meters: Meters,
-    batch_sizes: BatchSizes,
+    batch_rules: BatchRules,
+    shares: Shares,
     board: Board,
+    seen: Seen,
     routes: Routes,
     shadows: Shadows,
 }
@@ -256,12 +280,14 @@ impl Assembly<'_> {
 
     fn desk(&self, failures: mpsc::Sender<Outcome<Finished>>) -> Desk {
         Desk {
-            scheduler: Scheduler::new(ROOM),
+            scheduler: Scheduler::new(ROOM, self.shares.clone()),
             default_model: self.config.default_model.clone(),
             routes: self.routes.clone(),
-            batch_sizes: self.batch_sizes.clone(),
+            batch_rules: self.batch_rules.clone(),
+            is_ending: false,
             failures,
             meters: self.meters.clone(),
+            traces: self.context.traces.clone(),
         }
     }
 
@@ -275,14 +301,15 @@ impl Assembly<'_> {
             repository: Repository::new(&self.config.models),
             library: self.config.onnxruntime.clone(),
             options: self.config.load.clone(),
-            sessions: self.config.sessions,
+            asked: self.config.asked,
+            seen: self.seen.clone(),
             tuning: self.tuning_file(),
         }
     }
 
     fn shelf(&self) -> Shelf<OnnxStore> {
         let capacity = self.config.max_loaded_models;
-        let told = (self.batch_sizes.clone(), self.board.clone());
+        let told = (self.batch_rules.clone(), self.board.clone());
         Shelf::new(self.store(), capacity, told)
     }
 

@@ -7,6 +7,7 @@
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use pipeline::{
     frame::ModelRef,
     kafka::Received,
@@ -20,10 +21,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    job::{Decoded, Outcome, Predicted},
+    job::{Decoded, Outcome, Predicted, give_up},
     metrics::Meters,
     run_limit::RunLimits,
     runner::{Answer, Patience, Runner},
+    shares::{PerLane, Reservation, Shares, index},
     shelf::{Shelf, Store},
     trial::{Run, Trial, decide},
 };
@@ -49,6 +51,8 @@ pub(crate) const MAX_LOST: usize = 3;
 pub(crate) struct Batch {
     pub(crate) model: ModelRef,
     pub(crate) frames: Vec<Received<Decoded>>,
+    /// Given back when what the batch took is known.
+    pub(crate) reservation: Option<Reservation>,
 }
 
 /// Everything the thread owns.
@@ -66,6 +70,8 @@ pub(crate) struct ModelThread<S> {
     pub(crate) stop: CancellationToken,
     pub(crate) runner: Runner,
     pub(crate) limits: RunLimits,
+    /// Whom a run's time is charged to.
+    pub(crate) shares: Shares,
     /// How long a run that was told to end may take to do so.
     pub(crate) grace: Duration,
 }
@@ -116,6 +122,7 @@ impl<S: Store + 'static> ModelThread<S> {
             let next = async { timeout(HEARTBEAT, self.batches.recv()).await };
             let Ok(next) = self.runtime.block_on(next) else {
                 self.shelf.take_deliveries();
+                self.tell_shelf();
                 continue;
             };
             let Some(batch) = next else {
@@ -141,6 +148,13 @@ impl<S: Store + 'static> ModelThread<S> {
             )
         });
         self.part.ready_with(remark.as_deref());
+    }
+
+    fn tell_shelf(&mut self) {
+        self.meters.loaded(self.shelf.forms());
+        for (model, room) in self.shelf.take_evictions() {
+            self.meters.evicted(&model, room);
+        }
     }
 
     fn show_shadows(&self, answers: &[Outcome<Predicted>]) {
@@ -173,7 +187,7 @@ impl<S: Store + 'static> ModelThread<S> {
         self.part.starting(&step);
         match self.shelf.load_default(&self.default_model) {
             Ok(_) => {
-                self.meters.loaded(self.shelf.names());
+                self.tell_shelf();
                 true
             }
             Err(error) => {
@@ -186,8 +200,13 @@ impl<S: Store + 'static> ModelThread<S> {
 
     /// All frames together first; those without a verdict then, each alone.
     fn look_at(&mut self, batch: Batch) -> Vec<Outcome<Predicted>> {
-        let Batch { model, frames } = batch;
+        let Batch {
+            model,
+            frames,
+            reservation,
+        } = batch;
         let changes = self.shelf.changes();
+        let (frames, mut outcomes) = self.in_time(frames, Timestamp::now());
         let mut trials: Vec<Trial> = frames.into_iter().map(Trial::new).collect();
         self.run_model(&model, &mut trials);
         for trial in &mut trials {
@@ -196,12 +215,33 @@ impl<S: Store + 'static> ModelThread<S> {
             }
         }
         if self.shelf.changes() != changes {
-            self.meters.loaded(self.shelf.names());
+            self.tell_shelf();
         }
-        trials.into_iter().map(Trial::outcome).collect()
+        drop(reservation);
+        outcomes.extend(trials.into_iter().map(Trial::outcome));
+        outcomes
+    }
+
+    /// The frames whose time has not run out while the batch before was looked at, and what is to be
+    /// said of the others.
+    fn in_time(
+        &self,
+        frames: Vec<Received<Decoded>>,
+        now: Timestamp,
+    ) -> (Vec<Received<Decoded>>, Vec<Outcome<Predicted>>) {
+        let is_in_time = |frame: &Received<Decoded>| !frame.value().job.is_late(now);
+        let (in_time, late): (Vec<_>, Vec<_>) = frames.into_iter().partition(is_in_time);
+        let late = late.into_iter().filter_map(|frame| {
+            let job = frame.map(|decoded| decoded.job);
+            give_up(job, now, &self.meters)
+        });
+        (in_time, late.collect())
     }
 
     fn run_model(&mut self, model: &ModelRef, trials: &mut [Trial]) {
+        if trials.is_empty() {
+            return;
+        }
         let loaded = match self.shelf.take(model) {
             Ok(loaded) => loaded,
             Err(error) => return trials.iter_mut().for_each(|trial| trial.refuse(&error)),
@@ -219,6 +259,8 @@ impl<S: Store + 'static> ModelThread<S> {
         let pictures = trials.iter_mut().map(Trial::begin).collect();
         let ran = self.runner.run(loaded, pictures, patience);
         self.limits.note(&name, frames, ran.took);
+        let charged = self.shares.charge(model, lanes_of(trials), ran.took);
+        self.meters.lane_time(charged);
         match ran.loaded {
             Some(loaded) => self.shelf.put_back(loaded),
             None => self.shelf.forget(&name),
@@ -251,6 +293,15 @@ impl<S: Store + 'static> ModelThread<S> {
             _ => Ok(()),
         }
     }
+}
+
+/// How many frames there are of each lane.
+fn lanes_of(trials: &[Trial]) -> PerLane<usize> {
+    let mut frames = [0; 2];
+    for trial in trials {
+        frames[index(trial.lane())] += 1;
+    }
+    frames
 }
 
 #[cfg(test)]

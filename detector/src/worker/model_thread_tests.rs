@@ -49,6 +49,10 @@ impl Store for FaultyStore {
         None
     }
 
+    fn expected_bytes(&mut self, _model: &ModelVersion) -> u64 {
+        0
+    }
+
     fn load(&mut self, model: &ModelVersion) -> Result<Box<dyn Model>, ShelfError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(Faulty::new(&model.name, &self.released)))
@@ -75,6 +79,7 @@ fn start(store: impl Store + 'static) -> Bench {
         stop: stop.clone(),
         runner: Runner::default(),
         limits: RunLimits::new(Some(Duration::from_millis(50))),
+        shares: Shares::default(),
         grace: Duration::from_millis(50),
     };
     Bench {
@@ -98,7 +103,12 @@ fn frame(source: &str, side: u32) -> Received<Decoded> {
 
 async fn ask(bench: &mut Bench, model: &str, frames: Vec<Received<Decoded>>) -> Vec<String> {
     let model = model.parse().unwrap();
-    bench.batches.send(Batch { model, frames }).await.unwrap();
+    let batch = Batch {
+        model,
+        frames,
+        reservation: None,
+    };
+    bench.batches.send(batch).await.unwrap();
     let answers = bench.answers.recv().await.unwrap();
     let words = answers.into_iter().map(|answer| match answer.complete() {
         Ok(seen) => format!("{} by {}", seen.job.frame.source, seen.model.name),

@@ -22,6 +22,7 @@ use super::{
     finish::{encode_jpeg, received},
     job::{Failed, Finished, Outcome, milliseconds},
     metrics::Meters,
+    trace::FrameTrace,
 };
 use crate::model::Prediction;
 
@@ -145,7 +146,8 @@ impl Publish {
                 Some(Received::from_parts(Err(failed), token))
             }
             Err(error) => {
-                self.lose(finished.job.origin.lane, token, &error);
+                let origin = finished.job.origin;
+                self.lose((origin.lane, origin.trace), token, &error);
                 None
             }
         }
@@ -188,32 +190,31 @@ impl Publish {
             result,
             delivery,
         } = sent;
-        let origin = finished.job.origin;
+        let mut origin = finished.job.origin;
         match answer_of(delivery).await {
             Ok(_) => {
+                let published = Instant::now();
                 self.meters
-                    .published(origin.lane, &result, started.elapsed());
+                    .published(origin.lane, &result, published - started);
+                origin.trace.stage("publish", started, published);
+                origin.trace.published(&result.model);
                 token.complete();
             }
             Err(error @ SinkError::TooBig { .. }) => {
                 let failed = origin.failed(FailureKind::TooBig, error.to_string());
                 self.bury(failed, token).await;
             }
-            Err(error) => self.lose(origin.lane, token, &error),
+            Err(error) => self.lose((origin.lane, origin.trace), token, &error),
         }
     }
 
     /// Sends a frame that cannot be looked at where its sender and the operator find it.
-    async fn bury(&self, failed: Failed, token: Token) {
+    async fn bury(&self, mut failed: Failed, token: Token) {
         let (lane, reason) = (failed.origin.lane, drop_reason(&failed.kind));
-        let kind = failed.kind.to_string();
+        let trace = std::mem::take(&mut failed.origin.trace);
+        let (kind, error) = (failed.kind.to_string(), failed.reason.clone());
         let place = failed.origin.place.clone();
-        tracing::warn!(
-            kind,
-            error = failed.reason,
-            ?place,
-            "a frame cannot be looked at"
-        );
+        tracing::warn!(kind, error, ?place, "a frame cannot be looked at");
         let mut letter = encode_dead_letter(failed.letter());
         let mut answer = answer_of(self.send(&self.topics.dead(), &letter).await).await;
         if let Err(SinkError::TooBig { .. }) = answer {
@@ -224,16 +225,18 @@ impl Publish {
         match answer {
             Ok(_) => {
                 self.meters.dropped(reason);
+                trace.buried(reason, (&kind, &error));
                 token.complete();
             }
-            Err(error) => self.lose(lane, token, &error),
+            Err(error) => self.lose((lane, trace), token, &error),
         }
     }
 
     /// Kafka did not take an output: a durable frame comes again, a live one is past.
-    fn lose(&self, lane: Lane, token: Token, error: &SinkError) {
+    fn lose(&self, (lane, trace): (Lane, FrameTrace), token: Token, error: &SinkError) {
         tracing::warn!(lane = lane.as_str(), %error, "a frame's outputs were not published");
         self.meters.dropped(DropReason::Unpublished);
+        trace.lost(error);
         match lane {
             Lane::Live => token.complete(),
             Lane::Durable => drop(token),
@@ -306,6 +309,7 @@ fn drop_reason(kind: &FailureKind) -> DropReason {
         FailureKind::BadImage => DropReason::Undecodable,
         FailureKind::TooBig => DropReason::TooBig,
         FailureKind::ModelFailed => DropReason::ModelFailed,
+        FailureKind::Deadline => DropReason::Deadline,
         // A model that does not exist is a mistake in the record, too.
         FailureKind::BadRecord | FailureKind::UnknownModel | FailureKind::Other(_) => {
             DropReason::BadRecord

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::model::manifest::Manifest;
+use crate::model::repository::Precision;
 use crate::model::{Interrupter, Model, ModelError};
 use crate::worker::shelf::tests::manifest;
 use pipeline::detections::ModelVersion;
@@ -83,6 +84,10 @@ impl Model for Faulty {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn precision(&self) -> Precision {
+        Precision::Fp32
     }
 
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError> {

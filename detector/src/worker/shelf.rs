@@ -2,21 +2,19 @@
 //! made them ready, and the one that was not used for longest makes room.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pipeline::catalogue::{CatalogueError, Versions};
+use pipeline::catalogue::Versions;
 use pipeline::detections::ModelVersion;
 use pipeline::frame::{ModelRef, ModelSelector};
-use pipeline::service::shutdown::describe;
 
+use super::batching::BatchRule;
+use super::memory::OverBudget;
+use super::onnx_store::unavailable;
 use crate::model::Model;
-use crate::model::repository::{ModelReference, Repository, RepositoryError};
-use crate::onnx::{LoadOptions, Runtime, SessionPool};
+use crate::model::repository::Precision;
 use crate::rollout::board::Delivery;
-use crate::rollout::warm::warm_up;
-use crate::rollout::{Board, Stamp, stamp_of};
-use crate::tune::record::{Subject, Tuned, Tuning};
+use crate::rollout::{Board, Stamp};
 
 /// Where models come from.
 pub(crate) trait Store: Send {
@@ -25,6 +23,9 @@ pub(crate) trait Store: Send {
 
     /// Stands for the files of a version; none where they cannot be read.
     fn stamp(&mut self, model: &ModelVersion) -> Option<Stamp>;
+
+    /// What a version will take of memory, as far as can be known before it is loaded.
+    fn expected_bytes(&mut self, model: &ModelVersion) -> u64;
 
     /// Loads that version and lets it look at a picture.
     fn load(&mut self, model: &ModelVersion) -> Result<Box<dyn Model>, ShelfError>;
@@ -49,9 +50,30 @@ pub(crate) struct Shelf<S> {
     loaded: Vec<Loaded>,
     /// What references to loaded models stand for, until routes say so.
     known: HashMap<ModelRef, ModelVersion>,
-    batch_sizes: BatchSizes,
+    batch_rules: BatchRules,
     board: Board,
     changes: usize,
+    /// What was put away since somebody asked.
+    evictions: Vec<(ModelVersion, Room)>,
+}
+
+/// What there was too little of, so that a model had to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Too many models.
+    Count,
+    /// Too much memory.
+    Memory,
+}
+
+impl Room {
+    /// The value of the `reason` label.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Memory => "memory",
+        }
+    }
 }
 
 /// A model on the shelf.
@@ -60,19 +82,19 @@ pub(crate) struct Loaded {
     pub(crate) model: Box<dyn Model>,
 }
 
-/// How many frames the loaded models take at once, for whoever makes batches.
+/// How frames for the loaded models are gathered, for whoever makes batches.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct BatchSizes(Arc<Mutex<HashMap<ModelRef, usize>>>);
+pub(crate) struct BatchRules(Arc<Mutex<HashMap<ModelRef, BatchRule>>>);
 
-impl BatchSizes {
-    /// One until the model is loaded.
-    pub(crate) fn of(&self, model: &ModelRef) -> usize {
-        let sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sizes.get(model).copied().unwrap_or(1)
+impl BatchRules {
+    /// One by one until the model is loaded.
+    pub(crate) fn of(&self, model: &ModelRef) -> BatchRule {
+        let rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.get(model).cloned().unwrap_or_default()
     }
 
-    fn replace(&self, sizes: HashMap<ModelRef, usize>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sizes;
+    fn replace(&self, rules: HashMap<ModelRef, BatchRule>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 }
 
@@ -81,16 +103,17 @@ impl<S: Store> Shelf<S> {
     pub(crate) fn new(
         store: S,
         capacity: usize,
-        (batch_sizes, board): (BatchSizes, Board),
+        (batch_rules, board): (BatchRules, Board),
     ) -> Self {
         Self {
             store,
             capacity: capacity.max(2),
             loaded: Vec::new(),
             known: HashMap::new(),
-            batch_sizes,
+            batch_rules,
             board,
             changes: 0,
+            evictions: Vec::new(),
         }
     }
 
@@ -147,7 +170,10 @@ impl<S: Store> Shelf<S> {
             match delivery {
                 Delivery::Put(name, model) => {
                     self.loaded.retain(|loaded| loaded.name != name);
-                    self.make_room();
+                    // It is routed to already, and there was room when the keeper looked.
+                    if let Err(over) = self.make_room(&name, model.memory_bytes()) {
+                        tracing::warn!(%over, "models take more memory than they may");
+                    }
                     self.loaded.push(Loaded { name, model });
                 }
                 Delivery::Drop(name) => {
@@ -163,6 +189,20 @@ impl<S: Store> Shelf<S> {
     /// The models on the shelf.
     pub(crate) fn names(&self) -> impl Iterator<Item = &ModelVersion> {
         self.loaded.iter().map(|loaded| &loaded.name)
+    }
+
+    /// The models on the shelf, each with the form of its weights and what it takes of memory.
+    pub(crate) fn forms(&self) -> impl Iterator<Item = (&ModelVersion, Precision, u64)> {
+        let loaded = self.loaded.iter();
+        loaded.map(|loaded| {
+            let model = &loaded.model;
+            (&loaded.name, model.precision(), model.memory_bytes())
+        })
+    }
+
+    /// What was put away since this was last asked, and why.
+    pub(crate) fn take_evictions(&mut self) -> Vec<(ModelVersion, Room)> {
+        std::mem::take(&mut self.evictions)
     }
 
     /// How often a model was loaded or put away.
@@ -213,139 +253,77 @@ impl<S: Store> Shelf<S> {
     }
 
     fn load(&mut self, name: ModelVersion) -> Result<Loaded, ShelfError> {
-        self.make_room();
+        let over = |over: OverBudget| ShelfError::Unusable(over.to_string());
+        // Before, so that both are never in memory, and again with what is known then.
+        let expected = self.store.expected_bytes(&name);
+        self.make_room(&name, expected).map_err(over)?;
         let model = self.store.load(&name)?;
+        let bytes = model.memory_bytes();
+        self.make_room(&name, bytes).map_err(over)?;
         self.board.forgive(&name);
         self.changes += 1;
-        tracing::info!(model = name.name, version = name.version, "model loaded");
+        let version = name.version;
+        tracing::info!(model = name.name, version, bytes, "model loaded");
         Ok(Loaded { name, model })
     }
 
-    /// Puts away what was not used for longest until there is room for one more. What the default
-    /// model serves with stays, be there room or not.
-    fn make_room(&mut self) {
+    /// Puts away what was not used for longest until there is room for this one. What the default
+    /// model serves with stays: be there room for one more or not, but within the budget.
+    fn make_room(&mut self, wanted: &ModelVersion, bytes: u64) -> Result<(), OverBudget> {
+        // Whoever cannot be had at all drives nobody out.
+        self.board.check_budget(wanted, bytes)?;
         let kept = self.board.kept();
-        while self.loaded.len() >= self.capacity {
+        while let Some(room) = self.lacks(bytes) {
             let oldest = self.loaded.iter().position(|l| !kept.contains(&l.name));
             let Some(position) = oldest else {
-                return;
+                break;
             };
             let Loaded { name, .. } = self.loaded.remove(position);
             self.known.retain(|_, known| *known != name);
             self.changes += 1;
             self.tell();
-            tracing::info!(model = name.name, version = name.version, "model put away");
+            let (model, version, reason) = (&name.name, name.version, room.as_str());
+            tracing::info!(model, version, reason, "model put away");
+            self.evictions.push((name, room));
+        }
+        Ok(())
+    }
+
+    /// What there is too little of for one more model.
+    fn lacks(&self, bytes: u64) -> Option<Room> {
+        let state = self.board.memory();
+        let on_shelf: u64 = self.forms().map(|(_, _, bytes)| bytes).sum();
+        let all = on_shelf + state.shadow_bytes + bytes;
+        if self.loaded.len() >= self.capacity {
+            Some(Room::Count)
+        } else if state.budget_bytes.is_some_and(|budget| all > budget) {
+            Some(Room::Memory)
+        } else {
+            None
         }
     }
 
     fn tell(&self) {
-        self.tell_batch_sizes();
+        self.tell_batch_rules();
+        let memory = self.forms();
+        let memory = memory.map(|(name, _form, bytes)| (name.clone(), bytes));
+        self.board.report_memory(memory.collect());
         self.board.report(self.names().cloned());
     }
 
-    fn tell_batch_sizes(&self) {
-        let size_of = |name: &ModelVersion| {
+    fn tell_batch_rules(&self) {
+        let rule_of = |name: &ModelVersion| {
             let loaded = self.loaded.iter().find(|loaded| loaded.name == *name);
-            loaded.map(|loaded| loaded.model.manifest().max_batch_size)
+            loaded.map(|loaded| BatchRule::of(loaded.model.manifest()))
         };
-        let sizes = self.known.iter();
-        let sizes = sizes.filter_map(|(wanted, name)| Some((wanted.clone(), size_of(name)?)));
+        let rules = self.known.iter();
+        let rules = rules.filter_map(|(wanted, name)| Some((wanted.clone(), rule_of(name)?)));
         // Routed frames ask by version, the first of them before it is known here.
         let by_version = self.names().filter_map(|name| {
             let wanted: ModelRef = name.name.parse().ok()?;
-            Some((wanted.at(name.version), size_of(name)?))
+            Some((wanted.at(name.version), rule_of(name)?))
         });
-        self.batch_sizes.replace(sizes.chain(by_version).collect());
-    }
-}
-
-/// The model repository, run by ONNX Runtime.
-#[derive(Clone, Debug)]
-pub(crate) struct OnnxStore {
-    pub(crate) repository: Repository,
-    /// The library to use instead of the one that is found.
-    pub(crate) library: Option<PathBuf>,
-    pub(crate) options: LoadOptions,
-    /// Sessions of a model, where that was said.
-    pub(crate) sessions: Option<usize>,
-    /// What was found best for models on this machine.
-    pub(crate) tuning: PathBuf,
-}
-
-impl OnnxStore {
-    /// What was measured for this model on this machine, read anew so that a fresh tuning counts from
-    /// the model's next load on.
-    fn tuned(&self, model: &ModelVersion) -> Option<Tuned> {
-        let session = &self.options.session;
-        let subject = Subject::here(model, session.provider, self.options.precision);
-        match Tuning::read(&self.tuning) {
-            Ok(tuning) => tuning.find(&subject).cloned(),
-            Err(error) => {
-                tracing::warn!(error = describe(&error), "the tuning is left aside");
-                None
-            }
-        }
-    }
-
-    /// Threads where none were asked for, sessions and frames in a run of each.
-    fn setting(&self, model: &ModelVersion) -> (LoadOptions, (usize, Option<usize>)) {
-        let mut options = self.options.clone();
-        let Some(tuned) = self.tuned(model) else {
-            return (options, (self.sessions.unwrap_or(1), None));
-        };
-        if options.session.threads == 0 {
-            options.session.threads = tuned.threads;
-        }
-        let sessions = self.sessions.unwrap_or(tuned.sessions);
-        let (threads, batch) = (options.session.threads, tuned.batch);
-        let (model, version) = (&model.name, model.version);
-        tracing::info!(
-            model,
-            version,
-            sessions,
-            threads,
-            batch,
-            "tuned for this machine"
-        );
-        (options, (sessions, Some(batch)))
-    }
-}
-
-impl Store for OnnxStore {
-    fn versions(&mut self, name: &str) -> Result<Versions, ShelfError> {
-        let versions = self.repository.versions(name);
-        versions.map_err(|error| unavailable(&error))
-    }
-
-    fn stamp(&mut self, model: &ModelVersion) -> Option<Stamp> {
-        let catalogue = self.repository.catalogue();
-        let folder = catalogue.root().join(&model.name);
-        let folder = folder.join(model.version.to_string());
-        stamp_of(&catalogue.manifest_path(&model.name), &folder).ok()
-    }
-
-    fn load(&mut self, model: &ModelVersion) -> Result<Box<dyn Model>, ShelfError> {
-        let reference = ModelReference::version(&model.name, model.version);
-        let resolved = self.repository.resolve(&reference);
-        let resolved = resolved.map_err(|error| unavailable(&error))?;
-        let unusable = |error: &dyn std::error::Error| ShelfError::Unusable(describe(error));
-        let runtime = Runtime::load(self.library.as_deref()).map_err(|error| unusable(&error))?;
-        let (options, shares) = self.setting(model);
-        let loaded = SessionPool::load(&runtime, &resolved, &options, shares);
-        let mut loaded = loaded.map_err(|error| unusable(&error))?;
-        warm_up(&mut loaded).map_err(|error| {
-            ShelfError::Unusable(format!("its first run failed: {}", describe(&error)))
-        })?;
-        Ok(Box::new(loaded))
-    }
-}
-
-fn unavailable(error: &RepositoryError) -> ShelfError {
-    use CatalogueError::{Alias, UnknownModel, UnknownVersion};
-    match error {
-        RepositoryError::Catalogue(UnknownModel { .. } | UnknownVersion { .. } | Alias { .. })
-        | RepositoryError::Malformed { .. } => ShelfError::Unknown(error.to_string()),
-        _ => ShelfError::Unusable(describe(error)),
+        self.batch_rules.replace(rules.chain(by_version).collect());
     }
 }
 

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pipeline::catalogue::rollout::Rollout;
 use pipeline::detections::Classification;
 
+use super::super::onnx_store::OnnxStore;
 use super::*;
 use crate::image::RgbImage;
 use crate::model::manifest::Manifest;
+use crate::model::repository::{Precision, Repository};
 use crate::model::{ModelError, Prediction};
+use crate::onnx::LoadOptions;
 
 const MANIFEST: &str = r#"name = "NAME"
 task = "classification"
@@ -40,15 +43,24 @@ pub(crate) struct FakeModel {
     manifest: Manifest,
     version: u32,
     runs: Arc<AtomicUsize>,
+    memory_bytes: u64,
 }
 
 impl Model for FakeModel {
+    fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
     fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
     fn version(&self) -> u32 {
         self.version
+    }
+
+    fn precision(&self) -> Precision {
+        Precision::Fp32
     }
 
     fn predict(&mut self, images: &[&RgbImage]) -> Result<Vec<Prediction>, ModelError> {
@@ -83,6 +95,8 @@ pub(crate) struct World {
     pub(crate) stamps: HashMap<(String, u32), u64>,
     pub(crate) broken: Vec<(String, u32)>,
     pub(crate) unreadable: bool,
+    /// What models take when they are loaded; nothing is known of it before.
+    pub(crate) memory: HashMap<String, u64>,
 }
 
 impl Store for FakeStore {
@@ -119,6 +133,10 @@ impl Store for FakeStore {
         offered.contains(&model.version).then_some(stamp)
     }
 
+    fn expected_bytes(&mut self, _model: &ModelVersion) -> u64 {
+        0
+    }
+
     fn load(&mut self, model: &ModelVersion) -> Result<Box<dyn Model>, ShelfError> {
         let name = (model.name.clone(), model.version);
         let is_broken = self.world.lock().unwrap().broken.contains(&name);
@@ -126,12 +144,14 @@ impl Store for FakeStore {
             self.broken_loads = self.broken_loads.saturating_sub(1);
             return Err(ShelfError::Unusable("the file is cut short".to_owned()));
         }
+        let memory = self.world.lock().unwrap().memory.get(&model.name).copied();
         let mut loads = self.loads.lock().unwrap();
         loads.push(format!("{}@{}", model.name, model.version));
         Ok(Box::new(FakeModel {
             manifest: manifest(&model.name),
             version: model.version,
             runs: Arc::clone(&self.runs),
+            memory_bytes: memory.unwrap_or(0),
         }))
     }
 }
@@ -140,12 +160,16 @@ fn wanted(text: &str) -> ModelRef {
     text.parse().unwrap()
 }
 
-fn shelf(capacity: usize) -> (Shelf<FakeStore>, Arc<Mutex<Vec<String>>>, BatchSizes) {
+fn shelf(capacity: usize) -> (Shelf<FakeStore>, Arc<Mutex<Vec<String>>>, BatchRules) {
     let store = FakeStore::default();
     let loads = Arc::clone(&store.loads);
-    let sizes = BatchSizes::default();
-    let told = (sizes.clone(), Board::default());
-    (Shelf::new(store, capacity, told), loads, sizes)
+    let rules = BatchRules::default();
+    let told = (rules.clone(), Board::default());
+    (Shelf::new(store, capacity, told), loads, rules)
+}
+
+fn size(rules: &BatchRules, model: &ModelRef) -> usize {
+    rules.of(model).max_size
 }
 
 #[test]
@@ -182,14 +206,20 @@ fn the_default_model_is_never_put_away() {
 
 #[test]
 fn batch_sizes_are_known_while_a_model_is_loaded() {
-    let (mut shelf, _, sizes) = shelf(2);
-    assert_eq!(sizes.of(&wanted("m1")), 1, "nothing is known yet");
+    let (mut shelf, _, rules) = shelf(2);
+    assert_eq!(size(&rules, &wanted("m1")), 1, "nothing is known yet");
     shelf.get(&wanted("m1")).unwrap();
     shelf.get(&wanted("m1@1")).unwrap();
-    assert_eq!((sizes.of(&wanted("m1")), sizes.of(&wanted("m1@1"))), (4, 4));
+    assert_eq!(
+        (size(&rules, &wanted("m1")), size(&rules, &wanted("m1@1"))),
+        (4, 4)
+    );
     shelf.get(&wanted("m2")).unwrap();
     shelf.get(&wanted("m3")).unwrap();
-    assert_eq!((sizes.of(&wanted("m1")), sizes.of(&wanted("m3"))), (1, 4));
+    assert_eq!(
+        (size(&rules, &wanted("m1")), size(&rules, &wanted("m3"))),
+        (1, 4)
+    );
 }
 
 #[test]
@@ -220,8 +250,9 @@ fn the_repository_says_what_there_is_and_not_where() {
         repository: Repository::new(root.path()),
         library: None,
         options: LoadOptions::default(),
-        sessions: None,
+        asked: <_>::default(),
         tuning: root.path().join("tuning.toml"),
+        seen: <_>::default(),
     };
     let error = store.versions("yours").unwrap_err();
     let expected = "there is no model \"yours\"; there is mine";
@@ -245,14 +276,14 @@ fn the_repository_says_what_there_is_and_not_where() {
 
 #[test]
 fn a_model_that_is_taken_comes_back_or_is_loaded_anew() {
-    let (mut shelf, loads, sizes) = shelf(2);
+    let (mut shelf, loads, rules) = shelf(2);
     let taken = shelf.take(&wanted("m1")).unwrap();
     shelf.put_back(taken);
     let taken = shelf.take(&wanted("m1")).unwrap();
     assert_eq!(loads.lock().unwrap().len(), 1, "it was there");
     shelf.forget(&taken.name);
     assert_eq!(shelf.names().count(), 0);
-    assert_eq!(sizes.of(&wanted("m1")), 1, "nothing is known of it");
+    assert_eq!(size(&rules, &wanted("m1")), 1, "nothing is known of it");
     shelf.get(&wanted("m1")).unwrap();
     assert_eq!(loads.lock().unwrap().len(), 2);
 }
@@ -297,7 +328,7 @@ fn where_the_newest_cannot_be_loaded_the_next_newest_stands_in_and_it_is_told() 
 
 #[test]
 fn a_delivered_model_takes_the_place_of_its_like() {
-    let (mut shelf, loads, sizes) = shelf(2);
+    let (mut shelf, loads, rules) = shelf(2);
     shelf.get(&wanted("m1")).unwrap();
     let fresh = shelf.store.load(&ModelVersion {
         name: "m1".to_owned(),
@@ -309,10 +340,74 @@ fn a_delivered_model_takes_the_place_of_its_like() {
         .deliver(Delivery::Put(name.clone(), fresh.unwrap()));
     shelf.get(&wanted("m1")).unwrap();
     assert_eq!((shelf.names().count(), shelf.changes()), (1, 2));
-    assert_eq!(sizes.of(&wanted("m1@1")), 4, "routed frames ask so");
+    assert_eq!(size(&rules, &wanted("m1@1")), 4, "routed frames ask so");
     shelf.board.deliver(Delivery::Drop(name));
     shelf.take_deliveries();
-    assert_eq!((shelf.names().count(), sizes.of(&wanted("m1"))), (0, 1));
+    assert_eq!((shelf.names().count(), size(&rules, &wanted("m1"))), (0, 1));
     shelf.get(&wanted("m1")).unwrap();
     assert_eq!(loads.lock().unwrap().len(), 3);
+}
+
+/// A shelf for many models, with a budget of 100 MiB and models of 30, 40, 50, 90 and 101.
+fn shelf_with_budget() -> Shelf<FakeStore> {
+    let store = FakeStore::default();
+    for (name, bytes) in [("m0", 30), ("m1", 40), ("m2", 50), ("m3", 90), ("m4", 101)] {
+        let mut world = store.world.lock().unwrap();
+        world.memory.insert(name.to_owned(), bytes << 20);
+    }
+    let board = Board::with_budget(Some(100 << 20));
+    Shelf::new(store, 9, (BatchRules::default(), board))
+}
+
+fn on_shelf(shelf: &Shelf<FakeStore>) -> Vec<&str> {
+    shelf.names().map(|model| &*model.name).collect()
+}
+
+#[test]
+fn the_memory_of_all_models_stays_within_the_budget() {
+    let mut shelf = shelf_with_budget();
+    shelf.load_default(&wanted("m0")).unwrap();
+    shelf.get(&wanted("m1")).unwrap();
+    assert!(shelf.take_evictions().is_empty(), "70 of 100");
+    shelf.get(&wanted("m2")).unwrap();
+    assert_eq!(
+        on_shelf(&shelf),
+        ["m0", "m2"],
+        "m1 was not used for longest"
+    );
+    let evictions = shelf.take_evictions();
+    assert_eq!((evictions.len(), evictions[0].1), (1, Room::Memory));
+    assert_eq!(evictions[0].0.name, "m1");
+    assert_eq!(shelf.board.memory().used_bytes(), 80 << 20);
+    // Shadows take their part.
+    shelf.board.report_shadows(40 << 20);
+    let error = shelf.get(&wanted("m1")).map(|_| ()).unwrap_err();
+    assert!(
+        error.to_string().contains("m1@1 takes 40.0 MiB beside"),
+        "{error}"
+    );
+    assert_eq!(on_shelf(&shelf), ["m0"], "no room beside the shadow");
+}
+
+#[test]
+fn a_model_that_cannot_fit_is_refused_and_drives_nobody_out() {
+    let mut shelf = shelf_with_budget();
+    shelf.load_default(&wanted("m0")).unwrap();
+    shelf.get(&wanted("m2")).unwrap();
+    for name in ["m3", "m4"] {
+        let error = shelf.get(&wanted(name)).map(|_| ()).unwrap_err();
+        let told = error.to_string();
+        assert!(matches!(error, ShelfError::Unusable(_)), "{told}");
+        assert!(
+            told.contains("--model-memory-budget allows 100.0 MiB"),
+            "{told}"
+        );
+    }
+    assert_eq!(on_shelf(&shelf), ["m0", "m2"]);
+    let mut shelf = shelf_with_budget();
+    let error = shelf.load_default(&wanted("m4")).map(|_| ()).unwrap_err();
+    assert!(
+        error.to_string().contains("m4@1 takes 101.0 MiB, and"),
+        "{error}"
+    );
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pipeline::detections::ModelVersion;
 use pipeline::draw::{DrawWishes, Drawing};
+use pipeline::frame::Lane;
 use pipeline::kafka::Received;
 use pipeline::record::FailureKind;
 
@@ -51,6 +52,10 @@ impl Trial {
             picture: Arc::new(picture),
             verdict: None,
         }
+    }
+
+    pub(super) fn lane(&self) -> Lane {
+        self.frame.value().origin.lane
     }
 
     pub(super) fn is_decided(&self) -> bool {
@@ -146,6 +151,8 @@ fn predicted(
     let waited = started.saturating_duration_since(job.received_at);
     job.timings.batch_wait = (milliseconds(waited) - job.timings.decode).max(0.0);
     job.timings.infer = milliseconds(took);
+    job.origin.trace.until("batch_wait", started);
+    job.origin.trace.until("infer", started + took);
     Predicted {
         drawing: Drawing::default().with(&draw).with(&job.frame.draw),
         job,

@@ -46,7 +46,7 @@ pub(crate) fn resolve(root: impl Into<PathBuf>, reference: &str) -> ResolvedMode
 /// Two threads, whatever machine this is: more would disturb other tests.
 pub(crate) fn options(precision: Precision) -> LoadOptions {
     LoadOptions {
-        precision,
+        precision: Some(precision),
         session: SessionOptions {
             threads: 2,
             ..SessionOptions::default()

@@ -7,6 +7,7 @@
 
 mod cli;
 mod common;
+mod cut;
 mod families;
 mod parity;
 mod part_kind;

@@ -5,10 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::common::{
-    Expected, MAX_SCORE_DIFFERENCE, MIN_MASK_IOU, box_difference, instances, load,
+    Expected, MAX_SCORE_DIFFERENCE, MIN_MASK_IOU, box_difference, instances, options, resolve,
+    runtime,
 };
 use detector::image::RgbImage;
 use detector::model::Model as _;
+use detector::model::repository::Precision;
+use detector::onnx::OnnxModel;
 use pipeline::mask::Mask;
 use serde::Deserialize;
 
@@ -40,12 +43,21 @@ fn read_png(path: &Path) -> RgbImage {
 
 #[test]
 fn rust_sees_what_python_sees() {
+    compare_with_python(Precision::Fp32);
+}
+
+#[test]
+fn the_cut_form_sees_what_python_sees() {
+    compare_with_python(Precision::Cut);
+}
+
+fn compare_with_python(precision: Precision) {
     let text = std::fs::read_to_string(folder().join("expected.json")).unwrap();
     let fixture: Fixture = serde_json::from_str(&text).unwrap();
-    let mut model = load(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"),
-        "parts",
-    );
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let resolved = resolve(models, "parts");
+    let mut model = OnnxModel::load(&runtime(), &resolved, &options(precision)).unwrap();
+    assert_eq!(model.precision(), precision);
     let labels: Vec<String> = model
         .manifest()
         .labels

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipeline::{
     frame::{FrameId, rfc3339_micros},
+    record::FailureKind,
     service::Problem,
 };
 use serde::Serialize;
@@ -125,6 +126,9 @@ fn hint_for(kind: &str) -> &'static str {
         "too_big" => "send it scaled down",
         "unknown_model" => "GET /api/models lists the models; send it again with one of them",
         "model_failed" => "send it again, or with another model",
+        "deadline" => {
+            "the detector is behind: send it again later, or with a longer deadline or none"
+        }
         _ => "send the picture again; if it fails again, report it",
     }
 }
@@ -144,8 +148,13 @@ pub(super) fn located(mut response: Response, id: FrameId) -> Response {
 
 /// A frame that ended as a dead letter, for a client that waited for its result.
 pub(super) fn failure(failure: &Failure) -> Problem {
+    let status = if failure.kind == FailureKind::Deadline.as_str() {
+        StatusCode::GATEWAY_TIMEOUT
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
+        status,
         &failure.kind,
         failure.message.clone(),
         hint_for(&failure.kind),

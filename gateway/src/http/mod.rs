@@ -27,7 +27,7 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use pipeline::{catalogue::Catalogue, topic::Topics};
+use pipeline::{catalogue::Catalogue, service::Traces, topic::Topics};
 
 use self::body::LeastRate;
 use crate::{
@@ -48,6 +48,7 @@ pub(crate) struct Gateway {
     pub(crate) default_model: String,
     pub(crate) admission: Admission,
     pub(crate) metrics: GatewayMetrics,
+    pub(crate) traces: Traces,
     pub(crate) limits: Limits,
     pub(crate) max_upload_bytes: u64,
     pub(crate) publish_timeout: Duration,

@@ -16,10 +16,14 @@ use serde::Deserialize;
 /// Longer than this nobody waits on one connection.
 const MAX_WAIT: Duration = Duration::from_mins(1);
 
+/// A picture that may wait longer than this may wait for ever.
+const MAX_DEADLINE: Duration = Duration::from_hours(24);
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UploadQuery {
     wait: Option<String>,
+    deadline: Option<String>,
     model: Option<String>,
     draw: Option<String>,
 }
@@ -29,6 +33,8 @@ pub(super) struct UploadQuery {
 pub(super) struct Wishes {
     /// How long to wait for the result.
     pub(super) wait: Option<Duration>,
+    /// How long the picture may wait for its model; after that it is not looked at.
+    pub(super) deadline_ms: Option<u32>,
     pub(super) model: Option<ModelRef>,
     /// How the annotated picture is to be drawn.
     pub(super) draw: DrawWishes,
@@ -46,11 +52,12 @@ impl Wishes {
             bad(
                 "bad_query",
                 reason,
-                "the parameters are wait, model and draw, once each",
+                "the parameters are wait, deadline, model and draw, once each",
             )
         })?;
         Ok(Self {
             wait: query.wait.as_deref().map(wait_of).transpose()?,
+            deadline_ms: query.deadline.as_deref().map(deadline_of).transpose()?,
             model: query.model.as_deref().map(model_of).transpose()?,
             draw: query
                 .draw
@@ -74,6 +81,15 @@ fn wait_of(text: &str) -> Result<Duration, Problem> {
         ));
     }
     Ok(wait)
+}
+
+fn deadline_of(text: &str) -> Result<u32, Problem> {
+    let hint = "write deadline=5s; from 1ms to 24h";
+    let deadline = parse_duration(text).map_err(|reason| bad("bad_deadline", reason, hint))?;
+    let milliseconds = u32::try_from(deadline.as_millis()).ok();
+    milliseconds
+        .filter(|&milliseconds| milliseconds > 0 && deadline <= MAX_DEADLINE)
+        .ok_or_else(|| bad("bad_deadline", format!("{text:?} is no deadline"), hint))
 }
 
 pub(super) fn model_of(text: &str) -> Result<ModelRef, Problem> {
@@ -127,11 +143,12 @@ mod tests {
     #[test]
     fn wishes_are_read() {
         let wanted = wishes(
-            "?wait=1500ms&model=parts@2&draw=boxes,opacity:9",
+            "?wait=1500ms&deadline=2s&model=parts@2&draw=boxes,opacity:9",
             "image/jpeg",
         )
         .unwrap();
         assert_eq!(wanted.wait, Some(Duration::from_millis(1500)));
+        assert_eq!(wanted.deadline_ms, Some(2000));
         assert_eq!(wanted.model.unwrap().to_string(), "parts@2");
         assert_eq!(wanted.draw.to_string(), "boxes,opacity:9");
         assert!(wanted.picture);
@@ -144,6 +161,9 @@ mod tests {
         for (query, code) in [
             ("?wait=10", "bad_wait"),
             ("?wait=61s", "bad_wait"),
+            ("?deadline=5", "bad_deadline"),
+            ("?deadline=0s", "bad_deadline"),
+            ("?deadline=25h", "bad_deadline"),
             ("?model=a/b", "bad_model"),
             ("?draw=circles", "bad_draw"),
             ("?modle=parts", "bad_query"),

@@ -17,8 +17,8 @@ use pipeline::{
     catalogue::Catalogue,
     frame::FrameId,
     kafka::{Delivered, KafkaConfig, Lookup, SinkError},
-    record::{Record, decode_frame},
-    service::Metrics,
+    record::{FailureKind, Record, decode_frame},
+    service::{Metrics, Traces},
     topic::{Place, Topics},
 };
 use serde_json::Value;
@@ -113,6 +113,7 @@ fn gateway(mood: Mood) -> TestGateway {
             max_waiting: 1,
         }),
         metrics: GatewayMetrics::register(&metrics).unwrap(),
+        traces: Traces::default(),
         limits: Limits {
             max_pixels: 10_000,
             max_jpeg_bytes: 1 << 20,
@@ -354,6 +355,7 @@ async fn a_client_that_waits_learns_of_a_failure_and_only_so_many_wait() {
                 submission: None,
                 kind: "bad_image".to_owned(),
                 message: message.to_owned(),
+                trace: None,
             })
         };
         gateway.outcomes.note(id, failure("the first end"));
@@ -367,6 +369,31 @@ async fn a_client_that_waits_learns_of_a_failure_and_only_so_many_wait() {
     let told = gateway.answer(request.body(Body::empty()).unwrap()).await;
     assert_eq!(told.json["status"], "failed");
     assert_eq!(told.json["error"]["message"], "the first end");
+}
+
+#[tokio::test]
+async fn a_deadline_goes_with_the_picture_and_its_end_is_told_to_who_waits() {
+    let gateway = gateway(Mood::Well);
+    let waiting = gateway.post("?wait=60s&deadline=1500ms", jpeg(8, 8));
+    let meanwhile = async {
+        while gateway.sent.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let frame = gateway.frame_sent();
+        let failure = Failure {
+            submission: None,
+            kind: FailureKind::Deadline.to_string(),
+            message: "it was to be looked at within 1s 500ms".to_owned(),
+            trace: None,
+        };
+        gateway.outcomes.note(frame.id, Fate::Failed(failure));
+        frame.deadline_ms
+    };
+    let (answer, deadline_ms) = tokio::join!(waiting, meanwhile);
+    assert_eq!(deadline_ms, Some(1500));
+    assert_eq!(answer.problem(), (504, "deadline"));
+    let hint = answer.json["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("longer deadline"), "{hint}");
 }
 
 #[tokio::test]

@@ -1,19 +1,25 @@
 //! `POST /api/frames`: a picture comes in, and is answered for once Kafka has it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     extract::{Query, Request, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use jiff::Timestamp;
 use pipeline::{
     draw::DrawWishes,
-    frame::{Carried, Frame, FrameId, ModelRef, TraceContext},
+    frame::{Carried, Frame, FrameId, Lane, ModelRef, TraceContext},
     record::{TRACEPARENT, TRACESTATE, encode_frame},
-    service::Problem,
+    service::{
+        Problem,
+        traces::{Span, Step},
+    },
 };
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -36,6 +42,9 @@ use crate::{
 /// than the way to another thread and back.
 const QUICKLY_INSPECTED: usize = 512 << 10;
 
+const UPLOAD: Step = Step::server("POST /api/frames");
+const ANSWER: Step = Step::consumer("answer");
+
 /// An upload that Kafka has.
 struct Accepted {
     id: FrameId,
@@ -56,6 +65,7 @@ struct Outgoing {
     picture: Picture,
     model: Option<ModelRef>,
     draw: DrawWishes,
+    deadline_ms: Option<u32>,
     trace: Option<TraceContext>,
 }
 
@@ -65,17 +75,40 @@ pub(super) async fn post_frame(
     request: Request,
 ) -> Response {
     let started = Instant::now();
-    let accepted = match gateway.accept(query, request).await {
-        Ok(accepted) => accepted,
+    let trace = trace_of(request.headers());
+    let mut span = gateway
+        .traces
+        .begin(UPLOAD, trace.as_ref(), SystemTime::now());
+    let response = match gateway.accept(query, request, &mut span).await {
+        Ok(accepted) => {
+            gateway.metrics.count_upload("accepted");
+            let seconds = started.elapsed().as_secs_f64();
+            gateway.metrics.accept_seconds.observe(seconds);
+            gateway.answer(accepted).await
+        }
         Err(problem) => {
             gateway.metrics.count_upload(problem.code());
-            return problem.into_response();
+            span.set("error.type", problem.code());
+            problem.into_response()
         }
     };
-    gateway.metrics.count_upload("accepted");
-    let seconds = started.elapsed().as_secs_f64();
-    gateway.metrics.accept_seconds.observe(seconds);
-    gateway.answer(accepted).await
+    told(response, span)
+}
+
+/// The end of an upload's span; the client is told where its trace is.
+fn told(mut response: Response, mut span: Span) -> Response {
+    let status = response.status();
+    span.set_number("http.response.status_code", status.as_u16().into());
+    if status.is_server_error() {
+        span.set_error(status);
+    }
+    if let Some(trace) = span.trace().filter(|_| span.is_recording())
+        && let Ok(value) = HeaderValue::from_str(trace.traceparent())
+    {
+        response.headers_mut().insert(TRACEPARENT, value);
+    }
+    span.end();
+    response
 }
 
 impl Gateway {
@@ -83,6 +116,7 @@ impl Gateway {
         &self,
         query: Result<Query<UploadQuery>, QueryRejection>,
         request: Request,
+        span: &mut Span,
     ) -> Result<Accepted, Problem> {
         let wishes = Wishes::of(query, request.headers())?;
         self.check_model(wishes.model.as_ref()).await?;
@@ -93,19 +127,20 @@ impl Gateway {
             Some(patience) => Some((self.admission.wait()?, patience)),
             None => None,
         };
-        let trace = trace_of(request.headers());
-        let (sent, _room) = self.receive(request).await?;
+        let (sent, _room) = span.around("receive", self.receive(request)).await?;
         if wishes.model.is_none() {
             self.check_model(sent.model.as_ref()).await?;
         }
         let model = one_model(wishes.model, sent.model)?;
         let outgoing = Outgoing {
-            picture: self.convert(sent.picture).await?,
+            picture: span.around("convert", self.convert(sent.picture)).await?,
             model,
             draw: wishes.draw,
-            trace,
+            deadline_ms: wishes.deadline_ms,
+            trace: span.trace().cloned(),
         };
         let id = FrameId::new();
+        span.set_frame(id, &source_of(id), Lane::Durable);
         // Before anything is sent: the result may be quick.
         let wait = turn.map(|(turn, patience)| Wait {
             waiter: self.outcomes.wait_for(id),
@@ -114,7 +149,7 @@ impl Gateway {
         });
         Ok(Accepted {
             id,
-            submission: self.publish(id, outgoing).await?,
+            submission: span.around("send", self.publish(id, outgoing)).await?,
             wait,
             wants_picture: wishes.picture,
         })
@@ -189,6 +224,7 @@ impl Gateway {
             id,
             model: outgoing.model,
             draw: outgoing.draw,
+            deadline_ms: outgoing.deadline_ms,
             carried: Carried {
                 trace: outgoing.trace,
                 ..Carried::default()
@@ -233,11 +269,14 @@ impl Gateway {
         let Some(wait) = accepted.wait else {
             return answer::located(answer::frame(StatusCode::ACCEPTED, id, &queued), id);
         };
-        let fate = match self.fate_in_time(wait).await {
-            None => return answer::located(answer::frame(StatusCode::ACCEPTED, id, &queued), id),
-            Some(Fate::Failed(failure)) => return answer::failure(&failure).into_response(),
-            Some(fate) => fate,
+        let Some(fate) = self.fate_in_time(wait).await else {
+            return answer::located(answer::frame(StatusCode::ACCEPTED, id, &queued), id);
         };
+        // Below what the detector did, and over when the answer is ready.
+        let _answering = self.traces.follow(ANSWER, fate.trace(), SystemTime::now());
+        if let Fate::Failed(failure) = &fate {
+            return answer::failure(failure).into_response();
+        }
         if !accepted.wants_picture {
             return answer::located(answer::frame(StatusCode::OK, id, &fate), id);
         }

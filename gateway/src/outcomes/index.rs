@@ -109,6 +109,7 @@ mod tests {
             submission: None,
             kind: "bad_image".to_owned(),
             message: message.to_owned(),
+            trace: None,
         })
     }
 

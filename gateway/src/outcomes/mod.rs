@@ -20,7 +20,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipeline::{
     detections::{AnnotatedPlace, ModelVersion},
-    frame::{FrameId, ModelRef, SourceId},
+    frame::{FrameId, ModelRef, SourceId, TraceContext},
 };
 use tokio::sync::oneshot;
 
@@ -74,6 +74,8 @@ pub(crate) struct Done {
     pub(crate) height: u32,
     pub(crate) model: ModelVersion,
     pub(crate) annotated: Option<AnnotatedPlace>,
+    /// The trace that the result bears.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// A dead letter.
@@ -85,11 +87,22 @@ pub(crate) struct Failure {
     pub(crate) kind: String,
     /// The reason in words.
     pub(crate) message: String,
+    /// The trace that the frame bore.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl Fate {
     fn is_final(&self) -> bool {
         !matches!(self, Self::Queued(_))
+    }
+
+    /// Where an answer goes on with the trace.
+    pub(crate) fn trace(&self) -> Option<&TraceContext> {
+        match self {
+            Self::Queued(_) => None,
+            Self::Done(done) => done.trace.as_ref(),
+            Self::Failed(failure) => failure.trace.as_ref(),
+        }
     }
 
     fn bytes(&self) -> usize {

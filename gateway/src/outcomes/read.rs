@@ -20,7 +20,7 @@ pub(super) fn id_of(record: &Record) -> Option<FrameId> {
 
 pub(super) fn result(record: Record) -> Result<(FrameId, Fate), RecordError> {
     let json = record.value.clone();
-    let (detections, _carried) = decode_result(record)?;
+    let (detections, carried) = decode_result(record)?;
     let done = Done {
         json,
         submitted_at: detections.captured_at,
@@ -28,6 +28,7 @@ pub(super) fn result(record: Record) -> Result<(FrameId, Fate), RecordError> {
         height: detections.height,
         model: detections.model,
         annotated: detections.annotated,
+        trace: carried.trace,
     };
     Ok((detections.id, Fate::Done(Arc::new(done))))
 }
@@ -35,11 +36,12 @@ pub(super) fn result(record: Record) -> Result<(FrameId, Fate), RecordError> {
 pub(super) fn dead_letter(seen: Seen) -> Result<(Option<FrameId>, Fate), RecordError> {
     let letter = decode_dead_letter(seen.record)?;
     let id = id_of(&letter.original);
-    let frame = decode_frame(letter.original, &seen.place);
+    let frame = decode_frame(letter.original, &seen.place).ok();
     let failure = Failure {
-        submission: frame.ok().map(|frame| submission(&frame, None)),
+        submission: frame.as_ref().map(|frame| submission(frame, None)),
         kind: letter.kind.as_str().to_owned(),
         message: letter.error,
+        trace: frame.and_then(|frame| frame.carried.trace),
     };
     Ok((id, Fate::Failed(failure)))
 }

@@ -7,7 +7,7 @@ use detector::{
     image::RgbImage,
     model::{
         Model as _,
-        repository::{ModelReference, Precision, Repository, ResolvedModel},
+        repository::{ModelReference, Repository, ResolvedModel},
     },
     onnx::{OnnxModel, Runtime},
 };
@@ -72,7 +72,11 @@ fn of_models(repository: &Repository, config: &DetectorConfig) -> Finding {
             selector: ModelSelector::Default,
         };
         let found = repository.resolve(&reference);
-        match found.and_then(|found| found.file(Precision::Fp32).map(|_file| found)) {
+        match found.and_then(|found| {
+            found
+                .file(found.form(config.load.precision))
+                .map(|_file| found)
+        }) {
             Ok(found) => good.push(found.reference().to_string()),
             Err(error) => broken.push(describe(&error)),
         }
@@ -104,6 +108,7 @@ fn try_model(
     let (name, load) = (resolved.reference(), &config.load);
     Ok(format!(
         "{name} in {} on {} took {took_ms} ms for a first, blank picture",
-        load.precision, load.session.provider
+        model.precision(),
+        load.session.provider
     ))
 }

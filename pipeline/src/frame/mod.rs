@@ -55,7 +55,8 @@ pub struct Frame {
     pub model: Option<ModelRef>,
     /// The source's own count of its frames.
     pub sequence: Option<u64>,
-    /// How long after capture the frame is still worth showing; none means for ever.
+    /// How long after capture the frame is still worth looking at; none means for ever. Outputs of
+    /// the durable lane do not bear it.
     pub deadline_ms: Option<u32>,
     /// How its annotated picture is to be drawn, where the model's way is not wanted.
     pub draw: DrawWishes,
@@ -104,7 +105,8 @@ impl Frame {
         now.duration_since(self.captured_at)
     }
 
-    /// Whether it came by the live lane: there every frame has a deadline, and only there.
+    /// Of an annotated frame: whether it came by the live lane. There every frame has a deadline,
+    /// and those of the durable lane leave theirs behind.
     pub fn is_live(&self) -> bool {
         self.deadline_ms.is_some()
     }

@@ -22,6 +22,12 @@ impl TraceContext {
         &self.traceparent
     }
 
+    /// Whether somebody upstream has decided that this trace is recorded.
+    pub fn is_sampled(&self) -> bool {
+        let flags = self.traceparent.rsplit('-').next().unwrap_or_default();
+        u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1)
+    }
+
     /// What tracing vendors added.
     pub fn tracestate(&self) -> Option<&str> {
         self.tracestate.as_deref()
@@ -56,6 +62,9 @@ mod tests {
             (trace.traceparent(), trace.tracestate()),
             (parent, Some("vendor=1"))
         );
+        assert!(trace.is_sampled());
+        let unsampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02";
+        assert!(!TraceContext::new(unsampled, None).unwrap().is_sampled());
         for broken in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",

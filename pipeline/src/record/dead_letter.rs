@@ -42,17 +42,20 @@ pub enum FailureKind {
     UnknownModel,
     /// The model failed on this picture.
     ModelFailed,
+    /// Its deadline was over before a model could look at it.
+    Deadline,
     /// A kind that this version does not know.
     Other(String),
 }
 
 impl FailureKind {
-    const KNOWN: [Self; 5] = [
+    const KNOWN: [Self; 6] = [
         Self::BadRecord,
         Self::BadImage,
         Self::TooBig,
         Self::UnknownModel,
         Self::ModelFailed,
+        Self::Deadline,
     ];
 
     /// The word in the header.
@@ -63,6 +66,7 @@ impl FailureKind {
             Self::TooBig => "too_big",
             Self::UnknownModel => "unknown_model",
             Self::ModelFailed => "model_failed",
+            Self::Deadline => "deadline",
             Self::Other(kind) => kind,
         }
     }

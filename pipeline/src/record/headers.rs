@@ -27,7 +27,7 @@ pub const TRACESTATE: &str = "tracestate";
 pub const MODEL: &str = "kadr_model";
 /// The source's own count of its frames.
 pub const SEQUENCE: &str = "kadr_sequence";
-/// How long after capture a frame is worth showing.
+/// How long after capture a frame is worth looking at.
 pub const DEADLINE_MS: &str = "kadr_deadline_ms";
 /// How the annotated picture is to be drawn.
 pub const DRAW: &str = "kadr_draw";

@@ -16,11 +16,14 @@ use super::shutdown::describe;
 use super::{
     secret::{Secret, SecretError},
     telemetry::{LogFormat, parse_filter},
+    traces::{TraceSettings, TraceSettingsError, Traces},
     units::parse_duration,
 };
 #[cfg(feature = "kafka")]
 use crate::kafka::{KafkaConfig, PROPERTIES_VARIABLE, PropertyError};
 
+/// The name that every exporter of OTLP reads.
+const OTLP_ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const ADMIN_TOKEN_VARIABLE: &str = "KADR_ADMIN_TOKEN";
 
 /// How Kafka is reached; whatever talks to it flattens these with `#[command(flatten)]`.
@@ -96,6 +99,11 @@ pub struct OperatingArgs {
     )]
     pub log_format: LogFormat,
 
+    /// Where traces are sent by OTLP over HTTP, usually to port 4318; none are made without
+    // Which of them, and as whose, is in the `OTEL_…` variables: see `traces`.
+    #[arg(long, env = OTLP_ENDPOINT_VARIABLE, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
     /// How long work in hand may take after SIGTERM
     // `docker stop` kills after 10 s, so the default stays below.
     #[arg(
@@ -116,6 +124,12 @@ impl OperatingArgs {
         let token = self.admin_token.clone();
         let token = token.filter(|token| !token.expose().is_empty());
         Secret::resolve(ADMIN_TOKEN_VARIABLE, token, file)
+    }
+
+    /// Whether and how traces are exported.
+    pub fn traces(&self) -> Result<Traces, TraceSettingsError> {
+        let settings = TraceSettings::read(self.otlp_endpoint.as_deref(), &process_env)?;
+        Ok(Traces::new(settings))
     }
 }
 

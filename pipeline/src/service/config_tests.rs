@@ -54,13 +54,11 @@ fn every_variable_of_ours_starts_with_kadr() {
         .filter_map(|argument| argument.get_env())
         .map(|variable| variable.to_str().expect("plain names"))
         .collect();
-    let expected = if cfg!(feature = "kafka") { 6 } else { 5 };
+    let expected = if cfg!(feature = "kafka") { 7 } else { 6 };
     assert_eq!(variables.len(), expected, "{variables:?}");
     for variable in variables {
-        assert!(
-            variable.starts_with("KADR_") || variable == "RUST_LOG",
-            "{variable}"
-        );
+        let is_common = ["RUST_LOG", "OTEL_EXPORTER_OTLP_ENDPOINT"].contains(&variable);
+        assert!(variable.starts_with("KADR_") || is_common, "{variable}");
     }
 }
 

@@ -38,6 +38,8 @@ const UNITS: [&str; 10] = [
 pub enum DropReason {
     /// A live frame was older than its deadline.
     Stale,
+    /// A durable frame was older than its deadline; a dead letter says so.
+    Deadline,
     /// A newer live frame of the same source took its place.
     Superseded,
     /// A bounded queue or a sink was full, and the frame was one that may be lost.
@@ -56,8 +58,9 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Stale,
+        Self::Deadline,
         Self::Superseded,
         Self::QueueFull,
         Self::TooBig,
@@ -71,6 +74,7 @@ impl DropReason {
     pub fn code(self) -> &'static str {
         match self {
             Self::Stale => "stale",
+            Self::Deadline => "deadline",
             Self::Superseded => "superseded",
             Self::QueueFull => "queue_full",
             Self::TooBig => "too_big",

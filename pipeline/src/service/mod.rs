@@ -7,6 +7,7 @@
 //! - [`secret`]: values that no log shows, also from `…_FILE`
 //! - [`redact`]: takes secrets out of text, URLs and JSON
 //! - [`telemetry`]: logging, with the effective configuration as the first line
+//! - [`traces`]: one trace per frame across services, by OTLP when asked
 //! - [`metrics`]: metric names by rule, and the reason codes of lost frames
 //! - [`health`]: parts with deadlines; live and ready are two questions
 //! - [`http`]: the accept loop of every port: connection cap, deadlines, graceful stop
@@ -36,6 +37,7 @@ pub mod run;
 pub mod secret;
 pub mod shutdown;
 pub mod telemetry;
+pub mod traces;
 pub mod units;
 mod write_stall;
 
@@ -53,3 +55,4 @@ pub use problem::Problem;
 pub use run::{Context, run_service};
 pub use secret::Secret;
 pub use shutdown::{Shutdown, Tasks};
+pub use traces::Traces;

@@ -1,6 +1,10 @@
 //! From parsed flags to the exit code: what every `main.rs` does after parsing.
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{
+    io,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -16,10 +20,14 @@ use super::{
     secret::SecretError,
     shutdown::{AnyError, DrainError, Shutdown, Tasks, describe},
     telemetry,
+    traces::Traces,
 };
 
 /// After the drain, blocking calls that still hang are left behind.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_millis(500);
+
+/// A collector that hangs does not hold up the end for longer.
+const LAST_SPANS: Duration = Duration::from_secs(3);
 
 /// Exit code for flags and settings that cannot work; clap uses the same.
 const EXIT_USAGE: u8 = 2;
@@ -35,6 +43,8 @@ pub struct Context {
     pub shutdown: Shutdown,
     /// Where it adds what operators may ask of it.
     pub orders: Orders,
+    /// Where it records the ways of its frames.
+    pub traces: Traces,
 }
 
 impl Context {
@@ -46,14 +56,17 @@ impl Context {
             metrics: Metrics::new(service)?,
             shutdown,
             orders: Orders::default(),
+            traces: Traces::default(),
         })
     }
 
     /// The same for another service of this process.
     pub fn for_service(&self, service: &str) -> Result<Self, MetricsError> {
+        let metrics = self.metrics.for_service(service)?;
         Ok(Self {
             health: self.health.for_service(service),
-            metrics: self.metrics.for_service(service)?,
+            traces: self.traces.for_service(service, &metrics)?,
+            metrics,
             shutdown: self.shutdown.clone(),
             orders: self.orders.clone(),
         })
@@ -101,8 +114,15 @@ where
         eprintln!("{name}: {}", describe(&error));
         return ExitCode::from(EXIT_USAGE);
     }
+    let traces = match operating.traces() {
+        Ok(traces) => traces,
+        Err(error) => {
+            eprintln!("{name}: {}", describe(&error));
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
     log_settings(name, operating, own);
-    match run(name, operating, serve) {
+    match run((name, traces), operating, serve) {
         Ok(()) => {
             tracing::info!(service = name, "ended cleanly");
             ExitCode::SUCCESS
@@ -119,7 +139,7 @@ where
 }
 
 fn run<F, E>(
-    name: &'static str,
+    (name, traces): (&'static str, Traces),
     operating: &OperatingArgs,
     serve: impl FnOnce(Context) -> F,
 ) -> Result<(), RunError>
@@ -129,6 +149,7 @@ where
 {
     let mut context = Context::new(name, Shutdown::on_signals(operating.shutdown_grace)?)?;
     context.orders = Orders::new(operating.admin_token()?);
+    context.traces = traces.clone();
     let runtime = Runtime::new()?;
     let ended = runtime.block_on(async {
         let listener = bind(operating.admin_listen, "--admin-listen").await?;
@@ -142,8 +163,18 @@ where
         ));
         let mut tasks = Tasks::new(&context.shutdown);
         tasks.spawn(name, serve(context.clone()));
-        tokio::spawn(drain_on(context));
+        let grace = operating.shutdown_grace;
+        let draining = tokio::spawn(drain_on(context));
         let ended = tasks.drained().await;
+        // What ends by itself ends without a shutdown to wait for.
+        let spent = if draining.is_finished() {
+            draining.await.map_or(grace, |begun_at| begun_at.elapsed())
+        } else {
+            Duration::ZERO
+        };
+        traces
+            .close(grace.saturating_sub(spent).min(LAST_SPANS))
+            .await;
         close_admin.cancel();
         if let Err(error) = admin.await {
             tracing::error!(%error, "the admin port broke");
@@ -154,10 +185,12 @@ where
     ended
 }
 
-/// Readiness goes first, so that no new work is sent here.
-async fn drain_on(context: Context) {
+/// Readiness goes first, so that no new work is sent here. Answers when the shutdown began.
+async fn drain_on(context: Context) -> Instant {
     context.shutdown.begun().await;
+    let begun_at = Instant::now();
     context.health.drain();
+    begun_at
 }
 
 #[derive(Serialize)]

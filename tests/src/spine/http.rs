@@ -83,6 +83,17 @@ impl Http {
         self.answer(request.expect("a legal request")).await
     }
 
+    /// POST of a JPEG on behalf of a client that has a trace of its own.
+    pub async fn post_traced(self, path: &str, traceparent: &str, jpeg: Bytes) -> Answer {
+        let request = self
+            .request(Method::POST, path)
+            .header(CONTENT_TYPE, "image/jpeg")
+            .header(ACCEPT, "application/json")
+            .header("traceparent", traceparent)
+            .body(Full::new(jpeg));
+        self.answer(request.expect("a legal request")).await
+    }
+
     fn request(self, method: Method, path: &str) -> hyper::http::request::Builder {
         let host = self.address.to_string();
         Request::builder()

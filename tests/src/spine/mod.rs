@@ -50,6 +50,8 @@ pub struct Spine {
     prefix: String,
     models: PathBuf,
     default_model: String,
+    /// Variables that the services are started with.
+    variables: Vec<(String, String)>,
     /// Everything on the topics, from before the first service.
     pub recorder: Recorder,
     // Dropped in this order: topics go before the broker they are on.
@@ -92,10 +94,16 @@ impl Spine {
             prefix,
             models,
             default_model: model.to_owned(),
+            variables: Vec::new(),
             _topics: topics,
             _broker: broker,
             _turn: turn,
         }
+    }
+
+    /// Sets a variable for all services that are started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// How clients of the test's own reach the broker.
@@ -150,7 +158,7 @@ impl Spine {
         let mut arguments = vec![name, "--brokers", &self.bootstrap];
         arguments.extend(["--topic-prefix", &self.prefix]);
         arguments.extend(options);
-        let service = Service::start(&arguments).await;
+        let service = Service::start_with(&arguments, &self.variables).await;
         service.ready().await;
         service
     }

@@ -33,12 +33,19 @@ pub struct Service {
 impl Service {
     /// Starts `kadr` with these arguments on free ports, and waits until its admin port is open.
     pub async fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[]).await
+    }
+
+    /// The same, with these variables set.
+    pub async fn start_with(arguments: &[&str], variables: &[(String, String)]) -> Self {
         let mut child = Command::new(program())
             .args(arguments)
             .args(["--admin-listen", "127.0.0.1:0", "--log-format", "json"])
             // Only what the test says counts.
             .env_remove("KAFKA_BROKERS")
             .env_remove("KAFKA_BOOTSTRAP_SERVERS")
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             // The detector finds ONNX Runtime from here.
             .current_dir(root())
             .stdout(Stdio::piped())

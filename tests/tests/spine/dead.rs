@@ -1,10 +1,12 @@
 //! What cannot be looked at ends as a dead letter that says why, and holds nobody up.
 
 use bytes::Bytes;
+use hyper::StatusCode;
 use jiff::Timestamp;
 use pipeline::frame::{Frame, Lane, SourceId};
 use pipeline::kafka::{Delivered, Sink};
 use pipeline::record::{DeadLetter, FailureKind, Record, encode_frame};
+use pipeline::service::DropReason;
 use tests::kafka::{acknowledged, sink, until};
 use tests::spine::invariants::{every_durable_frame_ended, order_is_kept};
 use tests::spine::pictures::{corrupt_jpeg, small_jpeg};
@@ -192,4 +194,40 @@ async fn the_client_of_a_dead_upload_is_told_why() {
     spine.recorder.caught_up().await;
     let outcomes = every_durable_frame_ended(&spine.recorder);
     assert_eq!((outcomes.results.len(), outcomes.dead.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_upload_past_its_deadline_is_a_dead_letter_and_its_client_is_told() {
+    let spine = Spine::with_quick_model(On::EmbeddedBroker, "deadline").await;
+    let gateway = spine.gateway().await;
+    let patient = gateway.upload(&small_jpeg(1)).await;
+    let picture = small_jpeg(2);
+    // No detector is there in time.
+    let waiting = gateway.post("/api/frames?wait=60s&deadline=1ms", &picture);
+    let working = async {
+        let recorder = &spine.recorder;
+        until("both are on Kafka", || {
+            recorder.frames(Lane::Durable).len() == 2
+        })
+        .await;
+        spine.detector(&[]).await
+    };
+    let (answer, detector) = tokio::join!(waiting, working);
+    let told = answer.expect(StatusCode::GATEWAY_TIMEOUT).json();
+    assert_eq!(told["error"]["code"], "deadline", "{told}");
+    let hint = told["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("longer deadline"), "{told}");
+
+    gateway.done(patient.id()).await;
+    spine.recorder.caught_up().await;
+    let letters = spine.recorder.dead();
+    assert_eq!(letters[0].value.kind, FailureKind::Deadline);
+    let reason = &letters[0].value.error;
+    assert!(reason.contains("within 1ms"), "{reason}");
+    let dropped = detector.dropped(Some(DropReason::Deadline)).await;
+    assert!((dropped - 1.0).abs() < f64::EPSILON, "{dropped}");
+    let outcomes = every_durable_frame_ended(&spine.recorder);
+    assert_eq!((outcomes.results.len(), outcomes.dead.len()), (1, 1));
+    let pictures = spine.recorder.annotated();
+    assert!(pictures.iter().all(|picture| !picture.value.is_live()));
 }

@@ -89,6 +89,6 @@ pub(super) fn logit(probability: f32) -> f32 {
     (probability / (1.0 - probability)).ln()
 }
 
-pub(super) fn sigmoid(logit: f32) -> f32 {
+pub(in crate::model) fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }

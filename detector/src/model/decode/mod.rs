@@ -11,13 +11,14 @@ pub mod classifier;
 pub mod detectron2;
 pub mod detr;
 mod instances;
-mod nms;
+pub(super) mod nms;
 mod ports;
 pub mod semantic;
 mod tensor;
 pub mod yolo;
 
 pub use instances::InstanceRules;
+pub(super) use instances::sigmoid;
 pub use ports::PortError;
 pub use tensor::{Masks, Tensor};
 

@@ -4,22 +4,22 @@ use crate::model::geometry::Corners;
 
 /// A box that may be an instance.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Candidate {
-    pub(super) corners: Corners,
-    pub(super) class: usize,
-    pub(super) score: f32,
+pub(in crate::model) struct Candidate {
+    pub(in crate::model) corners: Corners,
+    pub(in crate::model) class: usize,
+    pub(in crate::model) score: f32,
     /// Where in the network's answer it stands.
-    pub(super) index: usize,
+    pub(in crate::model) index: usize,
 }
 
 /// The most certain candidates first, equally certain ones in the network's order.
-pub(super) fn sort_by_score(candidates: &mut [Candidate]) {
+pub(in crate::model) fn sort_by_score(candidates: &mut [Candidate]) {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
 }
 
 /// Of sorted candidates those that share no more than `max_overlap` with a more certain one of
 /// their class, and `most` of them at most.
-pub(super) fn without_overlaps(
+pub(in crate::model) fn without_overlaps(
     sorted: &[Candidate],
     max_overlap: f32,
     most: usize,

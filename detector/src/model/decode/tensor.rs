@@ -24,7 +24,7 @@ impl<'a, T: Clone> Tensor<'a, T> {
     }
 
     /// Checks the shape, and that there are as many values as it says.
-    pub(super) fn expect_shape(&self, output: &str, expected: &[usize]) -> Result<(), OutputError> {
+    pub(crate) fn expect_shape(&self, output: &str, expected: &[usize]) -> Result<(), OutputError> {
         if self.shape == expected && self.is_complete() {
             return Ok(());
         }
@@ -32,11 +32,11 @@ impl<'a, T: Clone> Tensor<'a, T> {
     }
 
     /// Whether there are as many values as the shape says.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(in crate::model) fn is_complete(&self) -> bool {
         self.values.len() == self.shape.iter().product::<usize>()
     }
 
-    pub(super) fn unexpected(&self, output: &str, expected: String) -> OutputError {
+    pub(in crate::model) fn unexpected(&self, output: &str, expected: String) -> OutputError {
         OutputError::Shape {
             output: output.to_owned(),
             shape: self.shape.clone(),

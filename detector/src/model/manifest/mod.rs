@@ -6,18 +6,32 @@
 mod input;
 mod output;
 mod raw;
+mod session;
 mod validate;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pipeline::draw::DrawWishes;
 use serde::Deserialize;
 
+use super::repository::Precision;
+
 pub use input::{Channels, InputSpec, Layout, Range, Resize};
 pub use output::{Clash, Convention, OutputNames, OutputSpec, ScoreFunction, Thresholds};
+pub use session::SessionWishes;
 
 /// Batches larger than this are a mistake in the manifest, not a wish.
 pub const MAX_BATCH_SIZE: usize = 256;
+
+/// Frames that wait longer for company are a mistake in the manifest.
+pub const MAX_QUEUE_DELAY: Duration = Duration::from_secs(1);
+
+/// More copies of a model than any machine has use for.
+pub const MAX_SESSIONS: usize = 64;
+
+/// More threads than any machine has use for.
+pub const MAX_THREADS: usize = 1024;
 
 /// Edges of the network's input larger than this are a mistake in the manifest.
 pub const MAX_INPUT_EDGE: u32 = 8192;
@@ -43,12 +57,26 @@ pub struct Manifest {
     pub thresholds: Thresholds,
     /// Frames that may go through the network at once, at least one.
     pub max_batch_size: usize,
+    /// What a batch may wait for.
+    pub queueing: Queueing,
+    /// Threads, sessions and memory.
+    pub session: SessionWishes,
     /// The files of a version folder.
     pub files: Files,
     /// The classes, in the network's order.
     pub labels: Vec<Label>,
     /// How annotated pictures are drawn, where nobody wishes otherwise.
     pub draw: DrawWishes,
+}
+
+/// How long a batch may wait for more frames, and for how many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Queueing {
+    /// From the batch's first frame on; zero sends what is there.
+    pub max_delay: Duration,
+    /// Batches are made as large as one of these where they can be, from the smallest to the
+    /// largest; without one, as large as possible.
+    pub preferred_sizes: Vec<usize>,
 }
 
 /// What a model does.
@@ -84,6 +112,10 @@ pub struct Files {
     pub fp32: String,
     /// The quantised graph, where the model has one.
     pub int8: Option<String>,
+    /// The `cut.toml` of the network in pieces, where the model has one, below the folder.
+    pub cut: Option<String>,
+    /// The form that serves, unless another one is asked for.
+    pub serve: Precision,
 }
 
 /// One class.
@@ -170,7 +202,7 @@ impl Manifest {
 }
 
 /// The line, from one, that the byte at `offset` is on.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.get(..offset).unwrap_or(text);
     1 + before.matches('\n').count()
 }

@@ -5,6 +5,8 @@ use pipeline::draw::DrawWishes;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::model::repository::Precision;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawManifest {
@@ -16,6 +18,8 @@ pub(super) struct RawManifest {
     pub(super) thresholds: RawThresholds,
     #[serde(default)]
     pub(super) batching: RawBatching,
+    #[serde(default)]
+    pub(super) session: RawSession,
     pub(super) files: RawFiles,
     pub(super) labels: Spanned<Vec<RawLabel>>,
     #[serde(default)]
@@ -81,6 +85,19 @@ pub(super) struct RawThresholds {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBatching {
     pub(super) max_batch_size: Option<Spanned<usize>>,
+    pub(super) max_queue_delay_ms: Option<Spanned<u64>>,
+    pub(super) preferred_batch_sizes: Option<Spanned<Vec<usize>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSession {
+    pub(super) sessions: Option<Spanned<usize>>,
+    pub(super) threads: Option<Spanned<usize>>,
+    pub(super) inter_threads: Option<Spanned<usize>>,
+    pub(super) spinning: Option<bool>,
+    pub(super) arena: Option<bool>,
+    pub(super) memory: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,6 +105,8 @@ pub(super) struct RawBatching {
 pub(super) struct RawFiles {
     pub(super) fp32: Spanned<String>,
     pub(super) int8: Option<Spanned<String>>,
+    pub(super) cut: Option<Spanned<String>>,
+    pub(super) serve: Option<Spanned<Precision>>,
 }
 
 #[derive(Debug, Deserialize)]

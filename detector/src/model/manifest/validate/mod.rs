@@ -1,7 +1,10 @@
 //! The one conversion from what `model.toml` says to what the detector relies on.
 
+mod batching;
+mod files;
 mod input;
 mod output;
+mod session;
 
 use std::collections::HashSet;
 use std::ops::Range as ByteRange;
@@ -10,9 +13,12 @@ use pipeline::catalogue::default_color;
 use toml::Spanned;
 
 use super::raw::{RawLabel, RawManifest};
-use super::{Files, Label, MAX_LABELS, Manifest};
+use super::{Label, MAX_LABELS, Manifest};
+use batching::{validate_batching, validate_queueing};
+use files::validate_files;
 use input::validate_input;
-use output::{check_convention, validate_batching, validate_output, validate_thresholds};
+use output::{check_convention, validate_output, validate_thresholds};
+use session::validate_session;
 
 /// What is wrong, where in the text, and what to write instead.
 #[derive(Debug)]
@@ -39,6 +45,7 @@ impl TryFrom<RawManifest> for Manifest {
         check_name(&raw.name)?;
         let task = *raw.task.get_ref();
         let max_batch_size = validate_batching(&raw)?;
+        let queueing = validate_queueing(&raw.batching, max_batch_size)?;
         check_convention(&raw, max_batch_size)?;
         let thresholds = validate_thresholds(task, &raw.thresholds)?;
         let labels = validate_labels(raw.labels)?;
@@ -49,10 +56,9 @@ impl TryFrom<RawManifest> for Manifest {
             output: validate_output(task, raw.output, labels.len())?,
             thresholds,
             max_batch_size,
-            files: Files {
-                fp32: file_name(raw.files.fp32)?,
-                int8: raw.files.int8.map(file_name).transpose()?,
-            },
+            queueing,
+            session: validate_session(&raw.session)?,
+            files: validate_files(raw.files)?,
             labels,
             draw: raw.draw,
         })
@@ -71,20 +77,6 @@ fn check_name(name: &Spanned<String>) -> Result<(), Issue> {
         ));
     }
     Ok(())
-}
-
-/// A file is named, never pointed at: it lies in the version folder.
-fn file_name(raw: Spanned<String>) -> Result<String, Issue> {
-    let span = raw.span();
-    let name = raw.into_inner();
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
-        return Err(Issue::at(
-            span,
-            format!("{name:?} is not a plain file name"),
-            "name a file of the version folder, such as \"model.onnx\"",
-        ));
-    }
-    Ok(name)
 }
 
 fn validate_labels(raw: Spanned<Vec<RawLabel>>) -> Result<Vec<Label>, Issue> {

@@ -1,10 +1,10 @@
-//! `[output]`, `[thresholds]` and `[batching]` of `model.toml`, checked.
+//! `[output]` and `[thresholds]` of `model.toml`, checked.
 
 use toml::Spanned;
 
 use super::super::output::{Combination, Field};
-use super::super::raw::{RawManifest, RawOutput, RawResizeMode, RawThresholds};
-use super::super::{MAX_BATCH_SIZE, MAX_DETECTIONS, OutputSpec, Task, Thresholds};
+use super::super::raw::{RawManifest, RawOutput, RawThresholds};
+use super::super::{MAX_DETECTIONS, OutputSpec, Task, Thresholds};
 use super::Issue;
 
 /// Score from which an instance counts when the manifest does not say.
@@ -45,38 +45,6 @@ pub(super) fn check_convention(raw: &RawManifest, max_batch_size: usize) -> Resu
 
 fn start_of<T>(field: Option<&Spanned<T>>) -> Option<usize> {
     field.map(|field| field.span().start)
-}
-
-pub(super) fn validate_batching(raw: &RawManifest) -> Result<usize, Issue> {
-    let Some(max_batch_size) = &raw.batching.max_batch_size else {
-        return Ok(1);
-    };
-    let issue = |problem: &str, advice: &str| Issue::at(max_batch_size.span(), problem, advice);
-    let frames = *max_batch_size.get_ref();
-    if frames == 0 || frames > MAX_BATCH_SIZE {
-        return Err(issue(
-            &format!("max_batch_size = {frames} is not possible"),
-            &format!("write a number from 1 to {MAX_BATCH_SIZE}"),
-        ));
-    }
-    if frames == 1 {
-        return Ok(frames);
-    }
-    let layout = *raw.input.layout.get_ref();
-    if !layout.has_batch() {
-        return Err(issue(
-            &format!("layout {:?} has no batch dimension", layout.as_str()),
-            "write max_batch_size = 1, or export with a batch dimension and layout = \"nchw\"",
-        ));
-    }
-    let mode = raw.input.resize.get_ref().mode;
-    if !matches!(mode, RawResizeMode::Fixed | RawResizeMode::Letterbox) {
-        return Err(issue(
-            "frames of different shapes cannot share a batch when the network sees them in different sizes",
-            "write max_batch_size = 1, or resize with mode = \"fixed\" or \"letterbox\"",
-        ));
-    }
-    Ok(frames)
 }
 
 pub(super) fn validate_output(
