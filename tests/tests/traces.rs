@@ -1,8 +1,4 @@
 //! One trace per frame across services, as a collector is told it; and none where none is asked for.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;

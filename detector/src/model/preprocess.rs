@@ -58,7 +58,7 @@ impl Preprocessor {
         let mut resized = std::mem::take(&mut self.resized);
         let (from, to) = (size, placement.content);
         self.resampler
-            .resize(frame.pixels(), from, to, &mut resized);
+            .resize((frame.pixels(), from), to, &mut resized);
         self.append_values(&resized, placement, tensor);
         self.resized = resized;
         placement

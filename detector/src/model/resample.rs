@@ -60,17 +60,17 @@ impl Resampler {
     }
 
     /// Makes `target` the picture in its new size.
-    pub(super) fn resize(&mut self, source: &[u8], from: Size, to: Size, target: &mut Vec<u8>) {
+    pub(super) fn resize(&mut self, (source, from): (&[u8], Size), to: Size, target: &mut Vec<u8>) {
         let from @ (width, height) = sides(from);
         let (new_width, new_height) = sides(to);
         // As Pillow: across first, unless only the height shrinks.
         let mut between = std::mem::take(&mut self.between);
         if new_height < height && new_width >= width {
-            self.resize_down(source, from, new_height, &mut between);
-            self.resize_across(&between, (width, new_height), new_width, target);
+            self.resize_down((source, from), new_height, &mut between);
+            self.resize_across((&between, (width, new_height)), new_width, target);
         } else {
-            self.resize_across(source, from, new_width, &mut between);
-            self.resize_down(&between, (new_width, height), new_height, target);
+            self.resize_across((source, from), new_width, &mut between);
+            self.resize_down((&between, (new_width, height)), new_height, target);
         }
         self.between = between;
     }
@@ -78,8 +78,7 @@ impl Resampler {
     /// Gives the picture a new height.
     fn resize_down(
         &self,
-        source: &[u8],
-        (width, height): Sides,
+        (source, (width, height)): (&[u8], Sides),
         new_height: usize,
         target: &mut Vec<u8>,
     ) {
@@ -100,8 +99,7 @@ impl Resampler {
     /// Gives the picture a new width.
     fn resize_across(
         &mut self,
-        source: &[u8],
-        (width, height): Sides,
+        (source, (width, height)): (&[u8], Sides),
         new_width: usize,
         target: &mut Vec<u8>,
     ) {
@@ -277,7 +275,7 @@ mod tests {
         let mut resampler = Resampler::new(true);
         let mut resized = Vec::new();
         for (from, to, sum) in sums {
-            resampler.resize(&picture(from), size(from), size(to), &mut resized);
+            resampler.resize((&picture(from), size(from)), size(to), &mut resized);
             assert_eq!(resized.len(), (to.0 * to.1 * 3) as usize);
             assert_eq!(adler32(&resized), sum, "{from:?} to {to:?}");
         }

@@ -58,6 +58,7 @@ struct ShadowState {
 }
 
 /// What the models of this detector take of memory.
+#[expect(clippy::struct_field_names, reason = "the unit stands in every name")]
 #[derive(Debug, Serialize)]
 pub(crate) struct MemoryTold {
     used_bytes: u64,

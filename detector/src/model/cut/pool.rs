@@ -182,7 +182,7 @@ impl<'a> Pyramid<'a> {
                 let parts = across.parts(cell).iter();
                 let start = |place: usize| (row * level.width + across.places[place]) * channels;
                 let parts = parts.map(|&(place, weight)| (start(place), weight));
-                weighted_sum(pooled, features, parts);
+                weighted_sum(pooled, features, &parts);
             }
         }
         region.resize(size * size * channels, 0.0);
@@ -191,7 +191,7 @@ impl<'a> Pyramid<'a> {
             let parts = down.parts(row).iter();
             let start = |place: usize| (place * size + column) * channels;
             let parts = parts.map(|&(place, weight)| (start(place), weight));
-            weighted_sum(pooled, rows, parts);
+            weighted_sum(pooled, rows, &parts);
         }
     }
 }
@@ -276,7 +276,7 @@ impl Axis {
 fn weighted_sum(
     sum: &mut [f32],
     values: &[f32],
-    parts: impl Iterator<Item = (usize, f32)> + Clone,
+    parts: &(impl Iterator<Item = (usize, f32)> + Clone),
 ) {
     let (chunks, rest) = sum.as_chunks_mut::<LANES>();
     let done = chunks.len() * LANES;

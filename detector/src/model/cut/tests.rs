@@ -62,87 +62,95 @@ fn a_cut_may_name_its_files_and_have_no_masks() {
     assert_eq!(plan.mask_head, None);
 }
 
+/// What is exchanged for what, and a piece of the complaint.
+type Nonsense = (&'static str, &'static str, &'static str);
+
 #[test]
 fn what_makes_no_sense_is_refused_with_its_line() {
-    let cases = [
-        (
-            "input = \"image\"",
-            "inputs = \"image\"",
-            "unknown field `inputs`",
-        ),
-        (
-            "input = \"image\"",
-            "input = \"\"",
-            "cut/cut.toml:6: the name is empty",
-        ),
-        (
-            "input = \"image\"",
-            "input = \"image\"\nfile = \"../trunk.onnx\"",
-            "plain file name",
-        ),
-        ("\"p2\", ", "", "do not fit 3 features"),
-        ("[4, 8, 16, 32]", "[4, 8, 8, 32]", "growing"),
-        ("[4, 8, 16, 32]", "[4, 8, 16, 3200]", "from 1 to 512"),
-        ("[4, 8, 16, 32]", "[-4, 8, 16, 32]", "cut/cut.toml:8:"),
-        (
-            "levels = [\"p3\"",
-            "levels = [\"p9\"",
-            "level \"p9\" is none of the features",
-        ),
-        (
-            "[24.0, 56.0, 96.0]",
-            "[24.0, 56.0]",
-            "anchor_sizes has 2 entries for 3 levels",
-        ),
-        (
-            "[24.0, 56.0, 96.0]",
-            "[24.0, 56.0, 1e9]",
-            "from 0.01 to 8192",
-        ),
-        ("[0.5, 1.0, 2.0]", "[0.5, nan, 2.0]", "anchor_ratios"),
-        ("[1.0, 1.0, 1.0, 1.0]", "[1.0, 0.0, 1.0, 1.0]", "divide"),
-        ("[1.0, 1.0, 1.0, 1.0]", "[1.0, 1.0, 1.0]", "length 4"),
-        (
-            "max_log_scale = 4.1351665567",
-            "max_log_scale = 90",
-            "from 0 to 16",
-        ),
-        (
-            "before_nms_per_level = 300",
-            "before_nms_per_level = 1000000",
-            "from 1 to 10000",
-        ),
-        ("after_nms = 150", "after_nms = 0", "from 1 to 2000"),
-        ("nms_iou = 0.7", "nms_iou = inf", "from 0 to 1"),
-        ("size = 7", "size = 700", "from 1 to 64"),
-        ("sampling = 2", "sampling = 0", "from 1 to 8"),
-        (
-            "canonical_level = 4",
-            "canonical_level = 9",
-            "none of the levels",
-        ),
-        (
-            "canonical_side = 128",
-            "canonical_side = -1",
-            "from 1 to 8192",
-        ),
-        (
-            "[\"regions\", \"classes\"]",
-            "[\"regions\", \"regions\"]",
-            "name both inputs",
-        ),
-        (
-            "last_level = 5",
-            "last_level = 4294967295",
-            "not as many as the 4 features",
-        ),
-        ("first_level = 2", "first_level = 9", "not as many"),
-    ];
-    for (old, new, expected) in cases {
+    for (old, new, expected) in NONSENSE {
         let message = complaint(old, new);
         assert!(message.starts_with("cut/cut.toml:"), "{new}: {message}");
         assert!(message.contains(expected), "{new}: {message}");
     }
+}
+
+const NONSENSE: &[Nonsense] = &[
+    (
+        "input = \"image\"",
+        "inputs = \"image\"",
+        "unknown field `inputs`",
+    ),
+    (
+        "input = \"image\"",
+        "input = \"\"",
+        "cut/cut.toml:6: the name is empty",
+    ),
+    (
+        "input = \"image\"",
+        "input = \"image\"\nfile = \"../trunk.onnx\"",
+        "plain file name",
+    ),
+    ("\"p2\", ", "", "do not fit 3 features"),
+    ("[4, 8, 16, 32]", "[4, 8, 8, 32]", "growing"),
+    ("[4, 8, 16, 32]", "[4, 8, 16, 3200]", "from 1 to 512"),
+    ("[4, 8, 16, 32]", "[-4, 8, 16, 32]", "cut/cut.toml:8:"),
+    (
+        "levels = [\"p3\"",
+        "levels = [\"p9\"",
+        "level \"p9\" is none of the features",
+    ),
+    (
+        "[24.0, 56.0, 96.0]",
+        "[24.0, 56.0]",
+        "anchor_sizes has 2 entries for 3 levels",
+    ),
+    (
+        "[24.0, 56.0, 96.0]",
+        "[24.0, 56.0, 1e9]",
+        "from 0.01 to 8192",
+    ),
+    ("[0.5, 1.0, 2.0]", "[0.5, nan, 2.0]", "anchor_ratios"),
+    ("[1.0, 1.0, 1.0, 1.0]", "[1.0, 0.0, 1.0, 1.0]", "divide"),
+    ("[1.0, 1.0, 1.0, 1.0]", "[1.0, 1.0, 1.0]", "length 4"),
+    (
+        "max_log_scale = 4.1351665567",
+        "max_log_scale = 90",
+        "from 0 to 16",
+    ),
+    (
+        "before_nms_per_level = 300",
+        "before_nms_per_level = 1000000",
+        "from 1 to 10000",
+    ),
+    ("after_nms = 150", "after_nms = 0", "from 1 to 2000"),
+    ("nms_iou = 0.7", "nms_iou = inf", "from 0 to 1"),
+    ("size = 7", "size = 700", "from 1 to 64"),
+    ("sampling = 2", "sampling = 0", "from 1 to 8"),
+    (
+        "canonical_level = 4",
+        "canonical_level = 9",
+        "none of the levels",
+    ),
+    (
+        "canonical_side = 128",
+        "canonical_side = -1",
+        "from 1 to 8192",
+    ),
+    (
+        "[\"regions\", \"classes\"]",
+        "[\"regions\", \"regions\"]",
+        "name both inputs",
+    ),
+    (
+        "last_level = 5",
+        "last_level = 4294967295",
+        "not as many as the 4 features",
+    ),
+    ("first_level = 2", "first_level = 9", "not as many"),
+];
+
+#[test]
+fn a_description_that_lacks_something_or_is_not_there_is_told() {
     let missing = parse("[trunk]").unwrap_err().to_string();
     assert!(missing.contains("missing field"), "{missing}");
     let nowhere = CutPlan::read(Path::new("/nowhere/cut.toml"))

@@ -65,7 +65,7 @@ impl TryFrom<RawCut> for CutPlan {
         let (first_level, features) = (*first.get_ref(), trunk.features.len());
         let rule = |pool: &RawPool| level_rule(pool, first_level, features);
         Ok(Self {
-            proposals: proposals(raw.proposals, &trunk)?,
+            proposals: proposals(&raw.proposals, &trunk)?,
             box_head: box_head(raw.box_head, rule)?,
             mask_head: raw
                 .mask_head
@@ -104,7 +104,7 @@ fn trunk(raw: RawTrunk) -> Result<Trunk, Issue> {
     })
 }
 
-fn proposals(raw: RawProposals, trunk: &Trunk) -> Result<Proposals, Issue> {
+fn proposals(raw: &RawProposals, trunk: &Trunk) -> Result<Proposals, Issue> {
     let coding = coding(&raw.weights, &raw.max_log_scale)?;
     let levels = raw.levels.get_ref().len();
     for (field, length, span) in [

@@ -1,5 +1,7 @@
 //! `[files]` of `model.toml`, checked.
 
+use std::path::Path;
+
 use toml::Spanned;
 
 use super::super::Files;
@@ -54,7 +56,10 @@ fn cut_path(raw: Spanned<String>) -> Result<String, Issue> {
     let is_plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains('\\');
     let path = raw.get_ref();
     let parts: Vec<&str> = path.split('/').collect();
-    if parts.len() > 2 || !parts.iter().copied().all(is_plain) || !path.ends_with(".toml") {
+    let is_toml = Path::new(path)
+        .extension()
+        .is_some_and(|ending| ending == "toml");
+    if parts.len() > 2 || !parts.iter().copied().all(is_plain) || !is_toml {
         return Err(Issue::at(
             raw.span(),
             format!("{path:?} is no cut.toml of the version folder"),
