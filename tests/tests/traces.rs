@@ -220,7 +220,9 @@ async fn a_frame_that_is_set_aside_says_why_in_its_trace() {
     let mut corrupt = Frame::new(source, Timestamp::now(), corrupt_jpeg());
     corrupt.carried.trace = TraceContext::new(traceparent, None);
     let frames = spine.topics().of_lane(Lane::Durable);
-    let sent = sink(spine.kafka()).send(&frames, None, &encode_frame(&corrupt));
+    // Kept until the answer: a sink that is gone has none to give.
+    let sink = sink(spine.kafka());
+    let sent = sink.send(&frames, None, &encode_frame(&corrupt));
     acknowledged(sent.unwrap()).await;
     until("it is set aside", || !spine.recorder.dead().is_empty()).await;
     detector.end().await;
