@@ -8,7 +8,6 @@ edges carry the sub-pixel outline that the mask head learns.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,26 +18,11 @@ from pycocotools.coco import COCO
 from tqdm import tqdm
 
 from config import CROP, SHORTEST
+from crowd import PAD, Part, Scene, crowd
 
-PAD = 6
-"""Empty pixels kept around a mask so that resizing sees its outside."""
+LAID_ON = 3
+"""Frames that a crowded one is offered a part of each."""
 MIN_VISIBLE_FRACTION, MIN_VISIBLE_PIXELS = 0.2, 10.0
-
-
-@dataclass(frozen=True)
-class Part:
-    """One annotated instance: 0-based class, box (x0, y0, x1, y1) and its mask inside the box, in frame pixels."""
-
-    category: int
-    box: tuple[int, int, int, int]
-    bits: np.ndarray
-
-    def mask(self) -> np.ndarray:
-        """The mask of the box with `PAD` empty pixels around it, 0 or 255."""
-        x0, y0, x1, y1 = self.box
-        height, width = y1 - y0, x1 - x0
-        mask = np.unpackbits(self.bits, count=height * width).reshape(height, width) * np.uint8(255)
-        return np.pad(mask, PAD)
 
 
 def build_cache(split: Path, cache: Path) -> None:
@@ -91,9 +75,18 @@ class Frames:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def crop(self, index: int, random: np.random.Generator) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """A random square of the frame at about network scale, turned, flipped and relit at random."""
-        frame = self.frames[index]
+    def crop(
+        self, index: int, random: np.random.Generator, crowding: float = 0.0
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """A random square of the frame at about network scale, turned, flipped and relit at random.
+
+        With the chance `crowding`, parts of other frames are laid onto those of this one first.
+        """
+        scene = Scene(self.frames[index], self.parts[index])
+        if crowding and random.random() < crowding:
+            donors = random.integers(len(self), size=LAID_ON)
+            scene = crowd(scene, [Scene(self.frames[donor], self.parts[donor]) for donor in donors], random)
+        frame, parts = scene.frame, scene.parts
         height, width = frame.shape[:2]
         window = min(height, width) * CROP / SHORTEST
         if random.random() < 0.5:
@@ -102,7 +95,7 @@ class Frames:
         box = (left, top, left + window, top + window)
         picture = Image.fromarray(frame).resize((CROP, CROP), Image.Resampling.BILINEAR, box=box)
         pixels = np.asarray(picture).astype(np.float32)
-        boxes, labels, masks = place_parts(self.parts[index], left, top, CROP / window)
+        boxes, labels, masks = place_parts(parts, left, top, CROP / window)
         pixels, boxes, masks = turn(pixels, boxes, masks, random)
         target = {
             "boxes": torch.from_numpy(boxes),
@@ -189,8 +182,10 @@ def relight(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
 class Batches:
     """Endless batches for one of several workers, each its own share of every shuffled round."""
 
-    def __init__(self, frames: Frames, size: int, seed: int, worker: tuple[int, int]) -> None:
-        self.frames, self.size, self.worker = frames, size, worker
+    def __init__(
+        self, frames: Frames, size: int, seed: int, worker: tuple[int, int], crowding: float = 0.0
+    ) -> None:
+        self.frames, self.size, self.worker, self.crowding = frames, size, worker, crowding
         self.random = np.random.default_rng([seed, worker[0]])
         self.order = np.random.default_rng(seed)
         self.queue: list[int] = []
@@ -201,7 +196,7 @@ class Batches:
         while len(self.queue) < self.size:
             self.queue.extend(self.order.permutation(len(self.frames))[rank::world].tolist())
         chosen, self.queue = self.queue[: self.size], self.queue[self.size :]
-        pairs = [self.frames.crop(index, self.random) for index in chosen]
+        pairs = [self.frames.crop(index, self.random, self.crowding) for index in chosen]
         return [picture for picture, _ in pairs], [target for _, target in pairs]
 
 

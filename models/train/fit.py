@@ -22,6 +22,7 @@ from torch import nn
 from torchvision.models.detection import MaskRCNN
 from tqdm import tqdm
 
+import weights
 from config import SEEDS
 from data import Batches, Frames
 from evaluate import Outputs, Predict, evaluate
@@ -50,6 +51,11 @@ class Fit:
     workers: int = 0
     rate: float = 2e-3
     decay: float = 0.03
+    mask_weight: float = 1.0
+    crowding: float = 0.0
+    """How often parts of other frames are laid onto a frame."""
+    start: Path | None = None
+    """The exported graph whose weights are trained further; its batch norms are part of its convolutions and stay so."""
 
 
 def fit(task: Fit) -> None:
@@ -77,10 +83,11 @@ def work_on(rank: int, world: int, task: Fit) -> None:
     """The training loop of one process; rank 0 keeps the checkpoint, the history and the progress bar."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(SEEDS.weights)
-    run = Run(build().to(device), task, rank, world)
+    run = Run(beginning(task).to(device), task, rank, world)
     run.restore()
     torch.manual_seed(SEEDS.weights + 1000 * (rank + 1) + run.iteration)
-    batches = Batches(Frames(task.cache), task.batch, SEEDS.weights + run.iteration, (rank, world))
+    seed = SEEDS.weights + run.iteration
+    batches = Batches(Frames(task.cache), task.batch, seed, (rank, world), task.crowding)
     bar = tqdm(total=100, unit="%", disable=rank > 0, bar_format="{l_bar}{bar}| {elapsed} {postfix}", mininterval=5)
     while run.share < 1.0:
         losses = run.step(*to_device(batches.next(), device))
@@ -91,6 +98,17 @@ def work_on(rank: int, world: int, task: Fit) -> None:
             bar.update(0)
     if rank == 0:
         run.finish(batches, device)
+
+
+def beginning(task: Fit) -> MaskRCNN:
+    """The network before the first step, in training mode."""
+    if task.start is None:
+        return build().train()
+    model = weights.read(task.start).train()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    return model
 
 
 def to_device(batch: tuple[list, list], device: torch.device) -> tuple[list, list]:
@@ -104,7 +122,8 @@ class Run:
     """Weights, optimiser, averaged weights and the clock of one training run."""
 
     def __init__(self, model: MaskRCNN, task: Fit, rank: int, world: int) -> None:
-        self.model, self.task, self.rank, self.world = model.train(), task, rank, world
+        self.model, self.task, self.rank, self.world = model, task, rank, world
+        self.loss_weights = LOSS_WEIGHTS | {"loss_mask": task.mask_weight}
         matrices = [weight for weight in model.parameters() if weight.ndim > 1]
         vectors = [weight for weight in model.parameters() if weight.ndim <= 1]
         self.optimiser = torch.optim.AdamW(
@@ -123,7 +142,7 @@ class Run:
             group["lr"] = self.task.rate * self.rate_factor()
         losses = self.model(pictures, targets)
         self.optimiser.zero_grad(set_to_none=False)
-        sum(LOSS_WEIGHTS.get(name, 1.0) * value for name, value in losses.items()).backward()
+        sum(self.loss_weights.get(name, 1.0) * value for name, value in losses.items()).backward()
         self.exchange()
         nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.optimiser.step()
@@ -215,10 +234,11 @@ class Run:
         self.share = self.spent / (60 * self.task.minutes)
 
     def finish(self, batches: Batches, device: torch.device) -> None:
-        """Saves everything, then measures the batch statistics anew for the averaged weights."""
+        """Saves everything, then measures the batch statistics anew for the averaged weights, unless they are frozen."""
         self.save()
         model = self.averaged().to(device)
-        measure_statistics(model, batches, device)
+        if self.task.start is None:
+            measure_statistics(model, batches, device)
         torch.save(model.cpu().state_dict(), self.task.work / "weights.pt")
         record = {
             "iterations": self.iteration,

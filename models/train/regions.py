@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from check import CutModel, clip, sides
 from config import MASK_SIDE
-from data import PAD, picture_path
+from crowd import PAD
+from data import picture_path
 from evaluate import Outputs, boxes_in_frame, network_image
 
 MARGIN = 2
