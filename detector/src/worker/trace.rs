@@ -109,9 +109,8 @@ impl FrameTrace {
     /// The frame became a dead letter; the end.
     pub(crate) fn buried(self, reason: DropReason, (kind, error): (&str, &str)) {
         if let Some(mut way) = self.way {
-            way.span.set_dropped(reason);
+            way.span.set_dropped_by(reason, error);
             way.span.set("error.type", kind);
-            way.span.set_error(error);
             way.end();
         }
     }
@@ -119,8 +118,7 @@ impl FrameTrace {
     /// Kafka did not take what came of it; the end.
     pub(crate) fn lost(self, error: &SinkError) {
         if let Some(mut way) = self.way {
-            way.span.set_dropped(DropReason::Unpublished);
-            way.span.set_error(error);
+            way.span.set_dropped_by(DropReason::Unpublished, error);
             way.end();
         }
     }

@@ -25,11 +25,7 @@ const SCENES: [(u64, u64); 6] = [
 /// How well the mask of a part has to fit that nothing hides, be it clear of others or on one.
 const WANTED_IOU: f64 = 0.8;
 
-/// The parts that fit worse: of this bolt, whose head lies on a gear, the model leaves out most of
-/// the head (they share 0.67). A list that is shorter or longer is news and fails the test.
-const KNOWN_MISSES: [&str; 1] = ["belt 7300001, frame 0: bolt at 285,74"];
-
-/// How well those have to fit all the same: below this a part was not found.
+/// Below this a part was not found at all.
 const FOUND_IOU: f64 = 0.5;
 
 /// Parts closer than this many pixels touch.
@@ -142,7 +138,7 @@ impl Tally {
         let (clear, on_others) = (self.clear, self.on_others);
         println!("{clear} parts lie clear, {on_others} on others");
         assert!(clear >= 15 && on_others > 0, "the belts are too empty");
-        assert_eq!(self.misses, KNOWN_MISSES);
+        assert_eq!(self.misses, [""; 0]);
     }
 }
 

@@ -102,8 +102,14 @@ impl Span {
 
     /// Why the frame goes no further; not an end.
     pub fn set_dropped(&mut self, reason: DropReason) {
+        self.set_dropped_by(reason, reason.code());
+    }
+
+    /// The same, where an error tells more. It is set once: of two, the SDK keeps neither the first
+    /// nor the last, but the greater text.
+    pub fn set_dropped_by(&mut self, reason: DropReason, error: impl Display) {
         self.set("kadr.drop_reason", reason.code());
-        self.set_error(reason.code());
+        self.set_error(error);
     }
 
     /// What went wrong; not an end.
